@@ -1,0 +1,26 @@
+//! The one trait that a protocol implements to be simulated, and to be deployed.
+
+use crate::input::Input;
+use crate::outbox::Outbox;
+use crate::time::Now;
+use alloc::string::String;
+
+/// A deterministic state machine of which one turn at a time is run.
+///
+/// A turn is deterministic (its outputs follow from the inputs so far, [`Start`](crate::Start) included), isolated
+/// (nothing else runs meanwhile), atomic (no output takes effect before the turn ends) and checked (contracts are
+/// evaluated at its end). A process that finds randomness or a clock of its own is caught when its seed is run again.
+pub trait Process {
+    /// Takes one input at local time `now` and pushes its effects into `out`, in order.
+    fn turn(&mut self, now: Now, input: Input, out: &mut Outbox);
+
+    /// What a frame says, for people who read a trace. `kind` is the kind it was sent with.
+    fn describe(&self, _kind: crate::Kind, _frame: &[u8]) -> Option<String> {
+        None
+    }
+
+    /// A hash of the protocol's state that is equal in states that a search need not tell apart.
+    fn signature(&self) -> u64 {
+        0
+    }
+}
