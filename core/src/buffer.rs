@@ -34,7 +34,11 @@ impl Buffer {
     /// If the range does not lie within the buffer.
     pub fn slice(&self, start: usize, end: usize) -> Buffer {
         assert!(start <= end && end <= self.len(), "a slice must lie within its buffer");
-        Buffer { storage: self.storage.clone(), start: self.start + start as u32, end: self.start + end as u32 }
+        Buffer {
+            storage: self.storage.clone(),
+            start: self.start + start as u32,
+            end: self.start + end as u32,
+        }
     }
 }
 

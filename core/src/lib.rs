@@ -30,8 +30,8 @@ pub mod time;
 
 pub use buffer::{Buffer, BufferMut, Pool};
 pub use id::{
-    ClusterId, ConnectionId, DeviceId, GroupId, Incarnation, Kind, NodeId, ObservationKind, OperationId, PeerSet,
-    SessionId, TimerId,
+    ClusterId, ConnectionId, DeviceId, GroupId, Incarnation, Kind, NodeId, ObservationKind, OperationId,
+    PeerSet, SessionId, TimerId,
 };
 pub use input::{Command, Input, Start};
 pub use outbox::Outbox;

@@ -1,9 +1,7 @@
 //! Where a turn puts its outputs: a list that is reused, with the buffers to fill it.
 
 use crate::buffer::{Buffer, BufferMut, Pool};
-use crate::id::{
-    ConnectionId, DeviceId, GroupId, Kind, ObservationKind, OperationId, PeerSet, TimerId,
-};
+use crate::id::{ConnectionId, DeviceId, GroupId, Kind, ObservationKind, OperationId, PeerSet, TimerId};
 use crate::output::Output;
 use crate::storage::{Chain, Durability, Range};
 use crate::time::Instant;

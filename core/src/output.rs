@@ -1,7 +1,9 @@
 //! What a process can ask for.
 
 use crate::buffer::Buffer;
-use crate::id::{ConnectionId, DeviceId, GroupId, Kind, NodeId, ObservationKind, OperationId, PeerSet, TimerId};
+use crate::id::{
+    ConnectionId, DeviceId, GroupId, Kind, NodeId, ObservationKind, OperationId, PeerSet, TimerId,
+};
 use crate::storage::{Chain, Durability, Range};
 use crate::time::Instant;
 

@@ -9,7 +9,8 @@ pub struct Random(u64);
 impl Random {
     /// A generator from 32 bytes of entropy.
     pub fn new(entropy: &[u8; 32]) -> Self {
-        let words = entropy.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes")));
+        let words =
+            entropy.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes")));
         Random(words.fold(0, |state, word| mix(state ^ word)))
     }
 

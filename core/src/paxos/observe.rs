@@ -199,7 +199,9 @@ impl Observation {
         let mut fields = Reader::new(bytes);
         let observation = match kind {
             PREPARE => Observation::Prepare { ballot: Ballot(fields.u64()?), from: Slot(fields.u64()?) },
-            PROMISE => Observation::Promise { ballot: Ballot(fields.u64()?), votes: decode_votes(&mut fields)? },
+            PROMISE => {
+                Observation::Promise { ballot: Ballot(fields.u64()?), votes: decode_votes(&mut fields)? }
+            }
             PROPOSE => Observation::Propose {
                 ballot: Ballot(fields.u64()?),
                 slot: Slot(fields.u64()?),
@@ -211,7 +213,9 @@ impl Observation {
             DECIDE => Observation::Decide { slot: Slot(fields.u64()?), value: ValueId(fields.u64()?) },
             LEADER => Observation::Leader { ballot: Ballot(fields.u64()?) },
             STEP_DOWN => Observation::StepDown { ballot: Ballot(fields.u64()?) },
-            RESTART => Observation::Restart { promised: Ballot(fields.u64()?), votes: decode_votes(&mut fields)? },
+            RESTART => {
+                Observation::Restart { promised: Ballot(fields.u64()?), votes: decode_votes(&mut fields)? }
+            }
             APPLY => Observation::Apply {
                 slot: Slot(fields.u64()?),
                 value: ValueId(fields.u64()?),
