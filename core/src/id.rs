@@ -25,7 +25,7 @@ impl PeerSet {
 
     /// The set of this one node.
     pub const fn one(node: NodeId) -> Self {
-        PeerSet(1 << node.0)
+        PeerSet::EMPTY.with(node)
     }
 
     /// Nodes 0 to `count - 1`; `count` is at most 64.
@@ -33,14 +33,14 @@ impl PeerSet {
         if count >= MAX_NODES { PeerSet(u64::MAX) } else { PeerSet((1 << count) - 1) }
     }
 
-    /// `self` and `node`.
+    /// `self` and `node`; a number of 64 or more names no node and adds nothing.
     pub const fn with(self, node: NodeId) -> Self {
-        PeerSet(self.0 | 1 << node.0)
+        if node.0 < 64 { PeerSet(self.0 | 1 << node.0) } else { self }
     }
 
     /// `self` without `node`.
     pub const fn without(self, node: NodeId) -> Self {
-        PeerSet(self.0 & !(1 << node.0))
+        if node.0 < 64 { PeerSet(self.0 & !(1 << node.0)) } else { self }
     }
 
     /// The nodes in both sets.
@@ -124,7 +124,7 @@ pub struct DeviceId(pub u8);
 pub struct OperationId {
     /// The life that submitted it.
     pub incarnation: Incarnation,
-    /// Unique within that life; the process chooses.
+    /// Unique among the operations of that life that are in flight; the process chooses.
     pub number: u32,
 }
 

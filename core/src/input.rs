@@ -23,14 +23,16 @@ pub enum Input {
         /// The bytes.
         frame: Buffer,
     },
-    /// A timer that the process had set is due.
+    /// A timer that the process had set is due. It arrives only if it is still set and its time has come when it is
+    /// handed over; firing unsets it.
     Timer {
         /// Which one.
         id: TimerId,
     },
-    /// No more input is at hand: what was gathered in this burst (a batch, a group commit) closes now.
+    /// No more input is at hand: what was gathered in this burst (a batch, a group commit) closes now. Every input,
+    /// `Start` too, is followed by one before the process is left idle; bursts are bounded in count and time.
     EndOfBurst,
-    /// A storage operation, or a one-sided write, ended.
+    /// A storage operation, or a one-sided write, ended. "Completed before" always means: handed to an earlier turn.
     Completed {
         /// Which one; one of a former incarnation must be ignored.
         op: OperationId,
@@ -39,6 +41,8 @@ pub enum Input {
     },
     /// A client's request.
     Request {
+        /// The group that it is for.
+        group: GroupId,
         /// Where to respond.
         connection: ConnectionId,
         /// The client's session, or [`SessionId::NONE`].
@@ -48,7 +52,7 @@ pub enum Input {
         /// The request as the client encoded it.
         bytes: Buffer,
     },
-    /// A peer to whom sends were being dropped for want of room can be sent to again.
+    /// Sends to this peer were dropped for want of room, and now there is room again: a hint to retransmit.
     Writable {
         /// Which one.
         peer: NodeId,
@@ -75,7 +79,8 @@ pub enum Input {
 /// What a process is handed when a life of it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Start {
-    /// Which life this is; greater than every earlier one of this node.
+    /// Which life this is; greater than every earlier one of this node as far as its runtime knows. It may repeat if
+    /// the runtime's own record is lost, so no safety may rest on it.
     pub incarnation: Incarnation,
     /// All the randomness it will ever get.
     pub entropy: [u8; 32],
@@ -85,8 +90,10 @@ pub struct Start {
     pub node: NodeId,
     /// Its devices, [`DeviceId`](crate::DeviceId) 0 first.
     pub devices: Vec<Geometry>,
-    /// How many storage operations it may have in flight.
+    /// How many submissions and reads it may have in flight over all devices; a chain counts once.
     pub queue_depth: u32,
+    /// No frame sent to a peer may be longer than this, in bytes.
+    pub frame_limit: u32,
 }
 
 /// What an operator can ask of a process. An answer goes to `connection`.

@@ -94,6 +94,12 @@ impl Outbox {
         self.push(Output::Read { op, device, range });
     }
 
+    /// Ends this life, with the reason.
+    pub fn halt(&mut self, why: &str) {
+        let why = self.pool.copy_from(why.as_bytes());
+        self.push(Output::Halt { why });
+    }
+
     /// Answers a client.
     #[inline]
     pub fn respond(&mut self, connection: ConnectionId, bytes: Buffer) {

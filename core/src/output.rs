@@ -55,7 +55,8 @@ pub enum Output {
         /// The answer.
         bytes: Buffer,
     },
-    /// Tell the oracles something. Opaque to the world; not made at all in production.
+    /// Tell the oracles something. Opaque to the world; not made at all in production. It stands directly before the
+    /// effect that it announces.
     Observe {
         /// What it is.
         kind: ObservationKind,
@@ -75,15 +76,22 @@ pub enum Output {
         at: u64,
         /// What to write.
         buffer: Buffer,
+        /// Whether the completion must say durable; a peer that cannot flush answers volatile.
+        durability: Durability,
     },
-    /// Let `to` write into `region` of this node's memory, and nobody else.
+    /// Let `to`, and nobody else, write into a range of a device under the name `region`. What landed is read with
+    /// [`Output::Read`]. Every grant ends with the life that gave it.
     Grant {
         /// The name under which it completes.
         op: OperationId,
         /// Who may write from now on.
         to: NodeId,
-        /// Into which region.
+        /// What the peer calls it.
         region: u32,
+        /// On which device.
+        device: DeviceId,
+        /// Which bytes.
+        range: Range,
     },
     /// Take a grant back. When it completes, no write of the peer can land any more.
     Revoke {
@@ -91,5 +99,19 @@ pub enum Output {
         op: OperationId,
         /// Which region.
         region: u32,
+    },
+    /// Tell the transport where a peer is, or to forget it: a decided configuration brings new nodes in and cuts
+    /// removed ones off.
+    Peer {
+        /// Who.
+        node: NodeId,
+        /// Where, as the transport understands it; `None` to forget.
+        address: Option<Buffer>,
+    },
+    /// Stop: the last output of a life. The runtime ends the process and shows `why`; nothing is handed to it any
+    /// more. After a failed barrier this is the only thing left to do.
+    Halt {
+        /// Why, in one UTF-8 sentence.
+        why: Buffer,
     },
 }

@@ -19,6 +19,17 @@ pub trait Process {
         None
     }
 
+    /// Appends the whole state, so that a recording of inputs can begin in the middle of a life. Returns whether this
+    /// process can be saved at all.
+    fn save(&self, _bytes: &mut alloc::vec::Vec<u8>) -> bool {
+        false
+    }
+
+    /// Takes the place of the process that [`save`](Self::save) wrote. Returns whether the bytes were one.
+    fn restore(&mut self, _bytes: &[u8]) -> bool {
+        false
+    }
+
     /// A hash of the protocol's state that is equal in states that a search need not tell apart.
     fn signature(&self) -> u64 {
         0

@@ -8,6 +8,11 @@
 //! - A [`Step::Barrier`], and a submission with [`Durability::Durable`], make durable exactly the writes that had
 //!   completed before the submission was made, or that stand earlier in the same chain.
 //! - A write that is not durable survives a power loss as any subset of its atomic units (sectors, words).
+//! - Every step that is not a write waits for all steps before it and holds back all steps behind it. An empty chain
+//!   that is durable is a plain sync.
+//! - If a write or a read fails, no barrier of its chain is tried: [`Failure::NoSpace`] and [`Failure::Media`] leave
+//!   earlier writes untouched. A barrier that fails is [`Failure::Device`], and fatal.
+//! - A read that overlaps a write in flight sees any mix of old and new atomic units. What was never written is zeros.
 //! - After a process crash, writes in flight may still land until [`Step::Drain`] says that none is left.
 
 use crate::buffer::Buffer;
@@ -20,6 +25,8 @@ pub enum Media {
     Disk,
     /// Byte-addressable persistent memory: an aligned 8-byte word is atomic, flushed by 64-byte lines.
     Nvm,
+    /// Memory that no crash spares, for one-sided writes by peers: an aligned 8-byte word is atomic.
+    Memory,
 }
 
 /// The shape of a device, as [`Start`](crate::Start) hands it over.
@@ -76,7 +83,7 @@ pub enum Step {
     Persist(Range),
 }
 
-/// Steps in order.
+/// Steps in order; an empty list from [`Outbox::chain`](crate::Outbox::chain) saves an allocation.
 pub type Chain = Vec<Step>;
 
 /// Whether a submission ends with an implicit barrier.

@@ -5,7 +5,8 @@ use core::ops::{Add, AddAssign, Sub};
 
 /// A reading of one node's monotonic clock: nanoseconds since an origin that only this node knows.
 ///
-/// Monotonic time may drift, stall and differ between nodes; it never steps back, restarts of the process included.
+/// Monotonic time may drift, stall and differ between nodes; it never steps back within one life of a process.
+/// Readings of two lives, or of two nodes, cannot be compared, so none is ever written to a device or a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
 

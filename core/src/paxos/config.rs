@@ -1,0 +1,148 @@
+//! How a replica behaves: built valid or not at all.
+
+use crate::id::{GroupId, NodeId, PeerSet};
+use crate::time::Duration;
+use core::fmt;
+
+/// The settings of one replica. [`Config::new`] gives what the server ships with; every field may then be changed,
+/// and [`validate`](Config::validate) is asked before anything starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The replicated group.
+    pub group: GroupId,
+    /// The members of configuration 0; each has one vote.
+    pub voters: PeerSet,
+    /// How often a leader is heard of.
+    pub heartbeat: Duration,
+    /// A follower that heard of no leader for a random time between this ...
+    pub election_min: Duration,
+    /// ... and this asks for votes.
+    pub election_max: Duration,
+    /// After how long an unanswered prepare or accept is sent again, and a gap in the log asked for.
+    pub retransmit: Duration,
+    /// How many slots may be proposed and not yet decided.
+    pub window: u32,
+    /// A batch is closed when it holds this many commands ...
+    pub batch_commands: u32,
+    /// ... or this many bytes; it is also the largest command.
+    pub batch_bytes: u32,
+    /// How many bytes of decided values a replica keeps in memory for the others before the leader refuses commands.
+    pub log_bytes: u64,
+    /// How many requests may wait for the window or for a read round before the next one is refused.
+    pub waiting: u32,
+    /// How many client sessions are remembered; the one unused for longest goes first.
+    pub sessions: u32,
+    /// How many commands of one session may be unacknowledged.
+    pub session_window: u32,
+}
+
+/// Why a [`Config`] makes no sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigError {
+    /// There is no voter.
+    NoVoters,
+    /// The heartbeat is zero, or not well below the shortest election timeout.
+    Heartbeat,
+    /// The election timeouts are not a range.
+    Election,
+    /// A limit is zero, or too large for its field on the wire.
+    Limit(&'static str),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigError::NoVoters => f.write_str("a group needs at least one voter: name its members"),
+            ConfigError::Heartbeat => {
+                f.write_str("the heartbeat must be above zero and at most half of the shortest election timeout")
+            }
+            ConfigError::Election => f.write_str("election_max must be above election_min"),
+            ConfigError::Limit(name) => write!(f, "the limit `{name}` is zero or too large"),
+        }
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+impl Config {
+    /// What the server ships with.
+    pub const fn new(group: GroupId, voters: PeerSet) -> Self {
+        Config {
+            group,
+            voters,
+            heartbeat: Duration::from_millis(50),
+            election_min: Duration::from_millis(300),
+            election_max: Duration::from_millis(600),
+            retransmit: Duration::from_millis(60),
+            window: 32,
+            batch_commands: 1024,
+            batch_bytes: 256 << 10,
+            log_bytes: 64 << 20,
+            waiting: 4096,
+            sessions: 1024,
+            session_window: 64,
+        }
+    }
+
+    /// Whether the settings make sense together.
+    ///
+    /// # Errors
+    /// The first one that does not.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if self.voters.is_empty() {
+            return Err(ConfigError::NoVoters);
+        }
+        if self.heartbeat == Duration::ZERO || self.heartbeat.times(2) > self.election_min {
+            return Err(ConfigError::Heartbeat);
+        }
+        if self.election_max <= self.election_min {
+            return Err(ConfigError::Election);
+        }
+        let limits: [(&'static str, u64, u64); 7] = [
+            ("retransmit", self.retransmit.as_nanos(), u64::MAX),
+            ("window", self.window.into(), 4096),
+            ("batch_commands", self.batch_commands.into(), 1 << 20),
+            ("batch_bytes", self.batch_bytes.into(), 4 << 20),
+            ("waiting", self.waiting.into(), 1 << 24),
+            ("sessions", self.sessions.into(), 1 << 24),
+            ("session_window", self.session_window.into(), 1 << 16),
+        ];
+        match limits.iter().find(|(_, value, most)| *value == 0 || value > most) {
+            Some((name, ..)) => Err(ConfigError::Limit(name)),
+            None if self.log_bytes < u64::from(self.batch_bytes) => Err(ConfigError::Limit("log_bytes")),
+            None => Ok(()),
+        }
+    }
+
+    /// How many slots above its decided prefix an acceptor votes in: more than a leader's window, because the
+    /// acceptor may not have heard of the latest decisions.
+    pub(crate) fn votes_ahead(&self) -> u64 {
+        u64::from(self.window) * 4
+    }
+
+    /// The peers of `me`.
+    pub(crate) fn peers(&self, me: NodeId) -> PeerSet {
+        self.voters.without(me)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid_and_nonsense_is_named() {
+        let good = Config::new(GroupId(1), PeerSet::first(3));
+        assert_eq!(good.validate(), Ok(()));
+        let bad = |change: fn(&mut Config)| {
+            let mut config = good.clone();
+            change(&mut config);
+            config.validate().expect_err("it makes no sense")
+        };
+        assert_eq!(bad(|c| c.voters = PeerSet::EMPTY), ConfigError::NoVoters);
+        assert_eq!(bad(|c| c.heartbeat = c.election_min), ConfigError::Heartbeat);
+        assert_eq!(bad(|c| c.election_max = c.election_min), ConfigError::Election);
+        assert_eq!(bad(|c| c.window = 0), ConfigError::Limit("window"));
+        assert_eq!(bad(|c| c.log_bytes = 1), ConfigError::Limit("log_bytes"));
+    }
+}
