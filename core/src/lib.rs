@@ -15,6 +15,7 @@ extern crate alloc;
 
 pub mod buffer;
 pub mod client;
+pub mod clock;
 pub mod codec;
 mod contract;
 pub mod id;
