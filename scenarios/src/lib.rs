@@ -1,1 +1,4 @@
-//! placeholder
+//! What is run and how it is judged: clusters, workloads, fault mixes, oracles.
+#![forbid(unsafe_code)]
+
+pub mod oracles;
