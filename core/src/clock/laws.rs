@@ -158,7 +158,7 @@ proptest! {
     fn merging_is_the_least_upper_bound(
         left in counters(), right in counters(), third in counters()
     ) {
-        let clocks = [&left, &right, &third].map(|counters| built(counters));
+        let clocks = [&left, &right, &third].map(built);
         let merged = |left: &VectorClock, right: &VectorClock| {
             let mut merged = left.clone();
             merged.merge(right);

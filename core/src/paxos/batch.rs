@@ -162,7 +162,8 @@ mod tests {
         });
         let (_, bytes) = builder.seal(WallTime(0));
         for end in 0..bytes.len() {
-            let whole = Commands::of(&bytes[..end]).and_then(|commands| commands.collect::<Result<alloc::vec::Vec<_>, _>>());
+            let whole = Commands::of(&bytes[..end])
+                .and_then(|commands| commands.collect::<Result<alloc::vec::Vec<_>, _>>());
             assert_eq!(whole, Err(Malformed), "{end} bytes");
         }
     }

@@ -53,9 +53,9 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ConfigError::NoVoters => f.write_str("a group needs at least one voter: name its members"),
-            ConfigError::Heartbeat => {
-                f.write_str("the heartbeat must be above zero and at most half of the shortest election timeout")
-            }
+            ConfigError::Heartbeat => f.write_str(
+                "the heartbeat must be above zero and at most half of the shortest election timeout",
+            ),
             ConfigError::Election => f.write_str("election_max must be above election_min"),
             ConfigError::Limit(name) => write!(f, "the limit `{name}` is zero or too large"),
         }

@@ -77,11 +77,22 @@ fn identity_of(sector: &[u8]) -> Result<Identity, Malformed> {
 /// What recovery finds, record by record, in the order in which it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Record {
-    Promise { ballot: Ballot },
-    Vote { slot: Slot, ballot: Ballot, value: Value },
-    Learned { slot: Slot, value: Value },
+    Promise {
+        ballot: Ballot,
+    },
+    Vote {
+        slot: Slot,
+        ballot: Ballot,
+        value: Value,
+    },
+    Learned {
+        slot: Slot,
+        value: Value,
+    },
     /// Everything below was decided when this was written; its values stand in earlier records.
-    Decided { below: Slot },
+    Decided {
+        below: Slot,
+    },
 }
 
 const PROMISE: u8 = 1;
@@ -138,6 +149,11 @@ impl Journal {
             durable_decided: Slot(0),
             submitted_decided: Slot(0),
         }
+    }
+
+    /// The life that this journal belongs to.
+    pub(crate) fn incarnation(&self) -> Incarnation {
+        self.incarnation
     }
 
     fn next_operation(&mut self) -> OperationId {
@@ -331,7 +347,9 @@ impl Recovery {
             Stage::Log => {
                 self.bytes.extend_from_slice(data.ok_or(Unusable::Failed)?);
                 match self.parse(journal, each) {
-                    Parsed::NeedsMore if self.base + (self.bytes.len() as u64) < journal.geometry.capacity => {
+                    Parsed::NeedsMore
+                        if self.base + (self.bytes.len() as u64) < journal.geometry.capacity =>
+                    {
                         self.read_on(journal, out)
                     }
                     Parsed::NeedsMore | Parsed::End => Ok(Recovered::All),
@@ -359,7 +377,8 @@ impl Recovery {
                 break Parsed::NeedsMore;
             }
             let word = |from: usize| u32::from_le_bytes(rest[from..from + 4].try_into().expect("four bytes"));
-            let long = |from: usize| u64::from_le_bytes(rest[from..from + 8].try_into().expect("eight bytes"));
+            let long =
+                |from: usize| u64::from_le_bytes(rest[from..from + 8].try_into().expect("eight bytes"));
             let length = word(LENGTH_AT) as usize;
             let follows = word(8) == MAGIC
                 && (HEADER..=BLOCK_MAX).contains(&length)

@@ -140,7 +140,8 @@ impl Log {
     pub(crate) fn trim(&mut self, slot: Slot) {
         while self.first < slot.min(self.decided) {
             let Some(cell) = self.cells.pop_front() else { break };
-            let chosen = cell.chosen.as_ref().filter(|value| cell.ballot == Ballot::ZERO || value.id != cell.vote.id);
+            let chosen =
+                cell.chosen.as_ref().filter(|value| cell.ballot == Ballot::ZERO || value.id != cell.vote.id);
             self.bytes -= cell.vote.bytes.len() as u64 + chosen.map_or(0, |value| value.bytes.len() as u64);
             self.first = self.first.next();
         }

@@ -3,7 +3,24 @@
 use crate::id::NodeId;
 use core::fmt;
 
+mod acceptor;
+mod batch;
+mod candidate;
+mod config;
+mod engine;
+mod journal;
+mod leader;
+mod learner;
+mod log;
 pub mod observe;
+mod replica;
+mod sessions;
+pub mod timer;
+pub mod wire;
+
+pub use config::{Config, ConfigError};
+pub use journal::format;
+pub use replica::{Replica, Standing};
 
 /// A ballot: a round and the node that owns it, in one number that orders them. `Ballot(0)` is below every real one.
 ///

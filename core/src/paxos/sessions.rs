@@ -71,7 +71,8 @@ impl Sessions {
             self.places.push(Session::default());
             self.places.len() - 1
         } else {
-            let oldest = self.places.iter().enumerate().min_by_key(|(index, place)| (place.last_used, *index));
+            let oldest =
+                self.places.iter().enumerate().min_by_key(|(index, place)| (place.last_used, *index));
             oldest.map_or(0, |(index, _)| index)
         };
         let place = &mut self.places[index];
@@ -86,9 +87,16 @@ impl Sessions {
     }
 
     /// What to do with the decided command `sequence` of `session` at `slot`.
-    pub(crate) fn admit(&mut self, session: SessionId, sequence: u64, acknowledged_below: u64, slot: Slot) -> Admission {
+    pub(crate) fn admit(
+        &mut self,
+        session: SessionId,
+        sequence: u64,
+        acknowledged_below: u64,
+        slot: Slot,
+    ) -> Admission {
         let (index, generation) = Self::place(session);
-        let Some(place) = self.places.get_mut(index).filter(|place| generation != 0 && place.generation == generation)
+        let Some(place) =
+            self.places.get_mut(index).filter(|place| generation != 0 && place.generation == generation)
         else {
             return Admission::Unknown;
         };
@@ -109,7 +117,11 @@ impl Sessions {
 
     /// Remembers the reply of a command that was just carried out.
     pub(crate) fn record(&mut self, session: SessionId, sequence: u64, bytes: &[u8]) {
-        requires!("I13", self.reply(session, sequence).is_none(), "{session:?} command {sequence} took effect twice");
+        requires!(
+            "I13",
+            self.reply(session, sequence).is_none(),
+            "{session:?} command {sequence} took effect twice"
+        );
         let (index, _) = Self::place(session);
         let place = &mut self.places[index];
         let below = place.acknowledged_below;
@@ -167,7 +179,11 @@ mod tests {
             table.record(session, sequence, b"");
         }
         assert_eq!(table.admit(session, 5, 1, Slot(1)), Admission::BeyondWindow);
-        assert_eq!(table.admit(session, 5, 9, Slot(1)), Admission::Execute, "it acknowledges what is below itself");
+        assert_eq!(
+            table.admit(session, 5, 9, Slot(1)),
+            Admission::Execute,
+            "it acknowledges what is below itself"
+        );
     }
 
     #[test]

@@ -362,7 +362,9 @@ impl Message {
 
     fn decode_body(kind: Kind, fields: &mut Reader<'_>, frame: &Buffer) -> Result<Self, Malformed> {
         Ok(match kind {
-            kind::PRE_VOTE => Message::PreVote { ballot: Ballot(fields.u64()?), decided: Slot(fields.u64()?) },
+            kind::PRE_VOTE => {
+                Message::PreVote { ballot: Ballot(fields.u64()?), decided: Slot(fields.u64()?) }
+            }
             kind::PRE_VOTE_REPLY => Message::PreVoteReply {
                 ballot: Ballot(fields.u64()?),
                 granted: fields.u8()? == 1,

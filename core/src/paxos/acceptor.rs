@@ -1,0 +1,186 @@
+//! The acceptor: promises and votes, each durable before anybody hears of it.
+
+use super::engine::{Engine, Withheld};
+use super::log::Value;
+use super::observe::{Observation, VoteSeen};
+use super::wire::{Entry, Message};
+use super::{Ballot, Slot, batch};
+use crate::id::{NodeId, PeerSet};
+use crate::outbox::Outbox;
+use crate::time::Now;
+use crate::{ensures, requires};
+
+impl Engine {
+    /// Phase 1a arrives ("Paxos Made Simple", section 2.2): promise, unless a higher ballot was promised.
+    pub(crate) fn on_prepare(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        ballot: Ballot,
+        slot: Slot,
+        out: &mut Outbox,
+    ) {
+        self.highest_seen = self.highest_seen.max(ballot);
+        if ballot.node() != from {
+            return;
+        }
+        if ballot < self.promised {
+            return self.reject(from, out);
+        }
+        if ballot > self.promised {
+            self.promise(now, ballot, out);
+            self.journal.promise(ballot, out);
+            // Whoever was promised a ballot is given the time to use it.
+            self.last_heard = Some(now.monotonic);
+        }
+        ensures!("I4", self.promised == ballot, "a promise for {ballot} while {} is promised", self.promised);
+        let position = self.journal.position();
+        self.withhold(now, position, Withheld::Promise { ballot, from: slot, to: from }, out);
+    }
+
+    /// Phase 2a arrives: vote for every entry, unless a higher ballot was promised.
+    pub(crate) fn on_accept(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        ballot: Ballot,
+        commit: Slot,
+        entries: alloc::vec::Vec<Entry>,
+        out: &mut Outbox,
+    ) {
+        self.highest_seen = self.highest_seen.max(ballot);
+        if ballot.node() != from {
+            return;
+        }
+        if ballot < self.promised {
+            return self.reject(from, out);
+        }
+        self.follow(now, from, ballot, out);
+        let mut run: Option<(Slot, u32)> = None;
+        for entry in entries {
+            let slot = entry.slot;
+            if !self.vote(ballot, entry, out) {
+                continue;
+            }
+            match &mut run {
+                Some((first, count)) if first.plus(u64::from(*count)) == slot => *count += 1,
+                _ => {
+                    if let Some(done) = run.replace((slot, 1)) {
+                        self.acknowledge(now, from, ballot, done, out);
+                    }
+                }
+            }
+        }
+        if let Some(done) = run {
+            self.acknowledge(now, from, ballot, done, out);
+        }
+        self.advance_commit(now, from, ballot, commit, out);
+    }
+
+    /// Votes for one entry under `ballot`; false if it is not for this acceptor to vote on now.
+    fn vote(&mut self, ballot: Ballot, entry: Entry, out: &mut Outbox) -> bool {
+        requires!("I4", ballot >= self.promised, "a vote under {ballot} while {} is promised", self.promised);
+        let slot = entry.slot;
+        if slot < self.log.first() {
+            return false;
+        }
+        if self.log.get(slot).is_some_and(|cell| cell.ballot == ballot) {
+            return true;
+        }
+        if slot.0 >= self.log.decided().0 + self.config.votes_ahead() {
+            out.sometimes(true, "an acceptor refused to vote too far ahead");
+            return false;
+        }
+        if !self.journal.has_room(entry.value.len()) {
+            out.sometimes(true, "an acceptor had no room to vote");
+            return false;
+        }
+        if let Ok(time) = batch::time_of(&entry.value) {
+            self.last_time = self.last_time.max(time);
+        }
+        let value = Value { id: entry.id, bytes: entry.value };
+        let position = self.journal.vote(slot, ballot, &value, out);
+        out.sometimes(slot > self.log.end(), "an acceptor voted out of order");
+        self.log.vote(slot, ballot, value, position);
+        ensures!(
+            "I4",
+            self.promised >= ballot,
+            "a vote under {ballot} left the promise at {}",
+            self.promised
+        );
+        true
+    }
+
+    fn acknowledge(&mut self, now: Now, to: NodeId, ballot: Ballot, run: (Slot, u32), out: &mut Outbox) {
+        let (first, count) = run;
+        let position = self.journal.position();
+        self.withhold(now, position, Withheld::Accepted { ballot, first, count, to }, out);
+    }
+
+    fn reject(&self, to: NodeId, out: &mut Outbox) {
+        self.send(PeerSet::one(to), &Message::Reject { promised: self.promised }, out);
+    }
+
+    /// `from` leads under `ballot`, which is not below what was promised.
+    pub(crate) fn follow(&mut self, now: Now, from: NodeId, ballot: Ballot, out: &mut Outbox) {
+        requires!("I4", ballot >= self.promised, "following {ballot} while {} is promised", self.promised);
+        if ballot > self.promised {
+            self.promise(now, ballot, out);
+            // The promise is durable with the first vote under it; until then nothing is said that rests on it.
+            self.journal.promise(ballot, out);
+        } else {
+            self.abandon_soundings(now, out);
+        }
+        self.leader = Some(from);
+        self.last_heard = Some(now.monotonic);
+    }
+
+    /// Speaks of what has become durable (I7). A reply under a ballot that a later promise overtook is not sent: its
+    /// asker has lost, and the promise reported the vote.
+    pub(crate) fn release(&mut self, now: Now, reply: Withheld, out: &mut Outbox) {
+        match reply {
+            Withheld::Promise { ballot, from, to } if ballot == self.promised => {
+                let from = from.max(self.log.first());
+                let votes = self.votes_seen(from);
+                self.observe(out, || Observation::Promise { ballot, votes });
+                let votes = self.votes_from(from);
+                out.sometimes(!votes.is_empty(), "a promise reported votes");
+                self.send(PeerSet::one(to), &Message::Promise { ballot, from, votes }, out);
+            }
+            Withheld::OwnPromise { ballot } if ballot == self.promised => {
+                self.on_own_promise(now, ballot, out)
+            }
+            Withheld::Accepted { ballot, first, count, to } if ballot == self.promised => {
+                for slot in (0..u64::from(count)).map(|offset| first.plus(offset)) {
+                    self.observe_accept(slot, ballot, out);
+                }
+                self.send(PeerSet::one(to), &Message::Accepted { ballot, first, count }, out);
+            }
+            Withheld::OwnAccept { ballot, slot } if ballot == self.promised => {
+                self.observe_accept(slot, ballot, out);
+                self.record_ack(self.me, ballot, slot, out);
+            }
+            _ => out.sometimes(true, "a withheld reply was overtaken by a higher promise"),
+        }
+    }
+
+    fn observe_accept(&self, slot: Slot, ballot: Ballot, out: &mut Outbox) {
+        if out.observing()
+            && let Some(cell) = self.log.get(slot)
+        {
+            ensures!(
+                "I7",
+                cell.position <= self.journal.durable(),
+                "slot {slot} is spoken of before it is durable"
+            );
+            ensures!(
+                "I4",
+                cell.ballot == ballot,
+                "slot {slot} is acknowledged under {ballot}, not {}",
+                cell.ballot
+            );
+            let vote = VoteSeen { slot, ballot, value: cell.vote.id };
+            self.observe(out, || Observation::Accept { vote });
+        }
+    }
+}

@@ -1,0 +1,436 @@
+//! Leading: phase 2, pipelined and batched, and the rounds by which reads are confirmed.
+
+use super::batch::{Builder, Command};
+use super::candidate::Campaign;
+use super::engine::{Engine, Role, Waiter, Withheld};
+use super::log::Value;
+use super::observe::{CommandSeen, Observation};
+use super::timer::Timer;
+use super::wire::{Entry, Message};
+use super::{Ballot, Slot, batch};
+use crate::buffer::{Buffer, BufferMut};
+use crate::client::Status;
+use crate::id::{NodeId, PeerSet};
+use crate::outbox::Outbox;
+use crate::time::{Instant, Now, WallTime};
+use crate::{ensures, requires};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+/// What a leader knows of a peer.
+#[derive(Clone, Copy)]
+struct Peer {
+    heard: Instant,
+    round: u64,
+    durable: Slot,
+}
+
+/// A question that waits for a quorum to confirm that this node still leads (I16).
+pub(crate) struct Read {
+    pub(crate) waiter: Waiter,
+    pub(crate) query: Buffer,
+    /// The round that confirms it.
+    round: u64,
+    /// Everything below must be applied before it is answered.
+    pub(crate) index: Slot,
+}
+
+/// A term of office.
+pub(crate) struct Leadership {
+    pub(crate) ballot: Ballot,
+    /// The promises that were counted.
+    quorum: PeerSet,
+    /// Where the next batch goes.
+    next: Slot,
+    /// The no-op that this leader proposed first: once it is decided, so is everything that was before.
+    barrier: Slot,
+    open: Builder,
+    pub(crate) open_waiters: Vec<Waiter>,
+    /// Who waits for which slot, in order of slots.
+    pub(crate) waiters: VecDeque<(Slot, Vec<Waiter>)>,
+    /// Proposed in this burst and not sent yet.
+    unsent: Vec<Slot>,
+    pub(crate) reads: VecDeque<Read>,
+    round: u64,
+    peers: Vec<(NodeId, Peer)>,
+}
+
+/// A frame of entries is ended when it holds this much.
+const FRAME_BYTES: usize = 512 << 10;
+/// How many slots are sent again to one peer at a time.
+const RESEND: usize = 64;
+
+impl Leadership {
+    /// The highest round that a quorum answered, this node included.
+    fn confirmed(&self, majority: usize) -> u64 {
+        let mut rounds: Vec<u64> = self.peers.iter().map(|(_, peer)| peer.round).collect();
+        rounds.push(self.round);
+        rounds.sort_unstable_by(|a, b| b.cmp(a));
+        rounds.get(majority - 1).copied().unwrap_or(0)
+    }
+
+    fn peer(&mut self, node: NodeId) -> Option<&mut Peer> {
+        self.peers.iter_mut().find(|(id, _)| *id == node).map(|(_, peer)| peer)
+    }
+}
+
+impl Engine {
+    /// A quorum promised: propose again what may have been decided, close the holes, and take office.
+    pub(crate) fn lead(&mut self, now: Now, campaign: Campaign, out: &mut Outbox) {
+        let Campaign { ballot, from, promises, best } = campaign;
+        requires!("I6", promises.len() >= self.config.voters.majority(), "{promises:?} is no quorum");
+        requires!(
+            "I4",
+            self.promised == ballot,
+            "leading under {ballot} while {} is promised",
+            self.promised
+        );
+        self.observe(out, || Observation::Leader { ballot });
+        let fresh = Peer { heard: now.monotonic, round: 0, durable: Slot(0) };
+        let peers = self.config.peers(self.me).iter().map(|node| (node, fresh)).collect();
+        let end = best.keys().next_back().map_or(from, |last| last.next()).max(self.log.decided());
+        self.role = Role::Leader(Leadership {
+            ballot,
+            quorum: promises,
+            next: from,
+            barrier: end,
+            open: Builder::new(out.buffer()),
+            open_waiters: Vec::new(),
+            waiters: VecDeque::new(),
+            unsent: Vec::new(),
+            reads: VecDeque::new(),
+            round: 0,
+            peers,
+        });
+        self.leader = Some(self.me);
+        let mut best = best;
+        let mut slot = from;
+        while slot < end {
+            if !self.log.is_chosen(slot) {
+                let value = match best.remove(&slot) {
+                    Some((_, value)) => {
+                        out.sometimes(true, "a new leader proposed a value again that it had heard of");
+                        value
+                    }
+                    None => {
+                        out.sometimes(true, "a new leader closed a hole with a no-op");
+                        self.no_op(now, out)
+                    }
+                };
+                self.propose(now, slot, value, out);
+            }
+            slot = slot.next();
+        }
+        let barrier = self.no_op(now, out);
+        self.propose(now, end, barrier, out);
+        self.send_proposals(now, out);
+        out.timer(Timer::Heartbeat.id(), Some(now.monotonic + self.config.heartbeat));
+        out.timer(Timer::Retransmit.id(), Some(now.monotonic + self.config.retransmit));
+    }
+
+    fn no_op(&mut self, now: Now, out: &mut Outbox) -> Value {
+        let time = self.tick(now);
+        let (id, bytes) = Builder::new(out.buffer()).seal(time);
+        Value { id, bytes }
+    }
+
+    /// The next hybrid timestamp: above every earlier one, and near the wall clock.
+    fn tick(&mut self, now: Now) -> WallTime {
+        self.last_time = WallTime(self.last_time.0.saturating_add(1)).max(now.wall);
+        self.last_time
+    }
+
+    /// Phase 2a for one slot: this node votes at once, and the others are asked when the burst ends.
+    fn propose(&mut self, now: Now, slot: Slot, value: Value, out: &mut Outbox) {
+        let Role::Leader(leadership) = &mut self.role else { return };
+        let (ballot, quorum) = (leadership.ballot, leadership.quorum);
+        requires!("I5", slot >= leadership.next, "slot {slot} was proposed before under {ballot}");
+        requires!("I3", !self.log.is_chosen(slot), "slot {slot} is decided and was proposed again");
+        leadership.next = slot.next();
+        leadership.unsent.push(slot);
+        if let Ok(time) = batch::time_of(&value.bytes) {
+            self.last_time = self.last_time.max(time);
+        }
+        self.observe(out, || Observation::Propose {
+            ballot,
+            slot,
+            value: value.id,
+            quorum,
+            commands: commands_seen(&value.bytes),
+        });
+        let position = self.journal.vote(slot, ballot, &value, out);
+        self.log.vote(slot, ballot, value, position);
+        if let Some(cell) = self.log.get_mut(slot) {
+            cell.sent = now.monotonic;
+        }
+        self.withhold(now, position, Withheld::OwnAccept { ballot, slot }, out);
+    }
+
+    /// Takes a command into the open batch, or says why not.
+    pub(crate) fn submit(&mut self, now: Now, waiter: Waiter, command: &Command<'_>, out: &mut Outbox) {
+        let (batch_bytes, batch_commands) = (self.config.batch_bytes as usize, self.config.batch_commands);
+        let held = self.log.bytes();
+        let Role::Leader(leadership) = &self.role else {
+            return self.refuse(waiter, Status::NotLeader, out);
+        };
+        let size = batch::COMMAND_HEADER + command.payload.len();
+        if size + 12 > batch_bytes {
+            return self.refuse(waiter, Status::Malformed, out);
+        }
+        let full = leadership.open.count() >= batch_commands || leadership.open.len() + size > batch_bytes;
+        if full {
+            self.close_batch(now, out);
+        }
+        let Role::Leader(leadership) = &mut self.role else { return };
+        let still_full = full && leadership.open.count() > 0;
+        if still_full || held + size as u64 > self.config.log_bytes || !self.journal.has_room(size) {
+            out.sometimes(true, "a command was refused for want of room");
+            return self.refuse(waiter, Status::Overloaded, out);
+        }
+        leadership.open.push(command);
+        leadership.open_waiters.push(waiter);
+    }
+
+    /// Closes the open batch if the window lets it out.
+    fn close_batch(&mut self, now: Now, out: &mut Outbox) {
+        let decided = self.log.decided();
+        let Role::Leader(leadership) = &mut self.role else { return };
+        let in_flight = leadership.next.0.saturating_sub(decided.0);
+        if leadership.open.count() == 0 {
+            return;
+        }
+        if in_flight >= u64::from(self.config.window) {
+            out.sometimes(true, "the window was full");
+            return;
+        }
+        out.sometimes(in_flight > 0, "two proposals were in flight at once");
+        let builder = core::mem::replace(&mut leadership.open, Builder::new(BufferMut::new()));
+        let slot = leadership.next;
+        let time = self.tick(now);
+        let (id, bytes) = builder.seal(time);
+        let spare = self.take_waiters();
+        if let Role::Leader(leadership) = &mut self.role {
+            leadership.open = Builder::new(out.buffer());
+            out.sometimes(leadership.open_waiters.len() > 1, "a batch held several commands");
+            let waiters = core::mem::replace(&mut leadership.open_waiters, spare);
+            leadership.waiters.push_back((slot, waiters));
+        }
+        self.propose(now, slot, Value { id, bytes }, out);
+    }
+
+    /// The burst is over: the batch closes, proposals leave, and one round confirms all new reads.
+    pub(crate) fn close_batches(&mut self, now: Now, out: &mut Outbox) {
+        if !matches!(self.role, Role::Leader(_)) {
+            return;
+        }
+        self.close_batch(now, out);
+        self.send_proposals(now, out);
+        let Role::Leader(leadership) = &mut self.role else { return };
+        if leadership.reads.back().is_some_and(|read| read.round > leadership.round) {
+            leadership.round += 1;
+            self.send_heartbeat(out);
+        }
+    }
+
+    fn send_proposals(&mut self, now: Now, out: &mut Outbox) {
+        let Role::Leader(leadership) = &mut self.role else { return };
+        if leadership.unsent.is_empty() {
+            return;
+        }
+        let mut slots = core::mem::take(&mut leadership.unsent);
+        self.send_accepts(now, self.config.voters, &slots, out);
+        slots.clear();
+        if let Role::Leader(leadership) = &mut self.role {
+            leadership.unsent = slots;
+        }
+    }
+
+    fn send_accepts(&mut self, now: Now, to: PeerSet, slots: &[Slot], out: &mut Outbox) {
+        let Role::Leader(leadership) = &self.role else { return };
+        let ballot = leadership.ballot;
+        let commit = self.log.decided();
+        let mut entries = Vec::with_capacity(slots.len());
+        let mut bytes = 0;
+        for slot in slots {
+            let Some(cell) = self.log.get_mut(*slot).filter(|cell| cell.ballot == ballot) else { continue };
+            cell.sent = now.monotonic;
+            bytes += cell.vote.bytes.len();
+            entries.push(Entry { slot: *slot, ballot, id: cell.vote.id, value: cell.vote.bytes.clone() });
+            if bytes >= FRAME_BYTES {
+                let entries = core::mem::take(&mut entries);
+                bytes = 0;
+                self.send(to, &Message::Accept { ballot, commit, entries }, out);
+            }
+        }
+        if !entries.is_empty() {
+            self.send(to, &Message::Accept { ballot, commit, entries }, out);
+        }
+    }
+
+    /// Phase 2b arrives.
+    pub(crate) fn on_accepted(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        ballot: Ballot,
+        first: Slot,
+        count: u32,
+        out: &mut Outbox,
+    ) {
+        let Role::Leader(leadership) = &mut self.role else { return };
+        if leadership.ballot != ballot {
+            return;
+        }
+        if let Some(peer) = leadership.peer(from) {
+            peer.heard = now.monotonic;
+        }
+        let last = first.plus(u64::from(count)).min(leadership.next);
+        let mut slot = first.max(self.log.first());
+        while slot < last {
+            self.record_ack(from, ballot, slot, out);
+            slot = slot.next();
+        }
+    }
+
+    /// `from` has voted for this leader's proposal at `slot`, durably; with a quorum of such votes it is decided.
+    pub(crate) fn record_ack(&mut self, from: NodeId, ballot: Ballot, slot: Slot, out: &mut Outbox) {
+        let majority = self.config.voters.majority();
+        let leads = matches!(&self.role, Role::Leader(leadership) if leadership.ballot == ballot);
+        let Some(cell) = self.log.get_mut(slot).filter(|cell| leads && cell.ballot == ballot) else { return };
+        cell.acks = cell.acks.with(from);
+        if cell.acks.len() < majority || cell.chosen.is_some() {
+            return;
+        }
+        ensures!("I10", cell.acks.and(self.config.voters) == cell.acks, "{:?} are not all voters", cell.acks);
+        let value = cell.vote.clone();
+        self.decide(slot, value, out);
+    }
+
+    pub(crate) fn on_heartbeat_timer(&mut self, now: Now, out: &mut Outbox) {
+        let majority = self.config.voters.majority();
+        let Role::Leader(leadership) = &self.role else { return };
+        let lively = |peer: &Peer| now.monotonic < peer.heard + self.config.election_max;
+        let reachable = 1 + leadership.peers.iter().filter(|(_, peer)| lively(peer)).count();
+        if reachable < majority {
+            out.sometimes(true, "a leader out of reach of a quorum stepped down");
+            self.leader = None;
+            return self.step_down(now, out);
+        }
+        self.send_heartbeat(out);
+        self.trim_to(self.trim_point());
+        out.timer(Timer::Heartbeat.id(), Some(now.monotonic + self.config.heartbeat));
+    }
+
+    /// Below this slot, every voter holds everything durably.
+    fn trim_point(&self) -> Slot {
+        let Role::Leader(leadership) = &self.role else { return Slot(0) };
+        let durable = leadership.peers.iter().map(|(_, peer)| peer.durable);
+        durable.min().unwrap_or(self.journal.durable_decided()).min(self.journal.durable_decided())
+    }
+
+    fn send_heartbeat(&mut self, out: &mut Outbox) {
+        let trim = self.trim_point();
+        let Role::Leader(leadership) = &self.role else { return };
+        let (ballot, round) = (leadership.ballot, leadership.round);
+        let commit = self.log.decided();
+        self.send(self.config.voters, &Message::Heartbeat { ballot, round, commit, trim }, out);
+        self.persist_decided(out);
+    }
+
+    pub(crate) fn on_heartbeat_reply(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        ballot: Ballot,
+        round: u64,
+        durable: Slot,
+    ) {
+        let Role::Leader(leadership) = &mut self.role else { return };
+        if leadership.ballot != ballot {
+            return;
+        }
+        let current = leadership.round;
+        if let Some(peer) = leadership.peer(from) {
+            requires!("I16", round <= current, "{from} confirms round {round} of {current}");
+            peer.heard = now.monotonic;
+            peer.round = peer.round.max(round);
+            peer.durable = peer.durable.max(durable);
+        }
+    }
+
+    /// Accepts or prepares that were not answered are sent again.
+    pub(crate) fn on_retransmit_timer(&mut self, now: Now, out: &mut Outbox) {
+        match &self.role {
+            Role::Follower | Role::Sounding(_) => {}
+            Role::Candidate(_) => self.retransmit_prepare(now, out),
+            Role::Leader(leadership) => {
+                let next = leadership.next;
+                out.timer(Timer::Retransmit.id(), Some(now.monotonic + self.config.retransmit));
+                for peer in self.config.peers(self.me).iter() {
+                    let mut slots = Vec::new();
+                    let mut slot = self.log.decided();
+                    while slot < next && slots.len() < RESEND {
+                        let due = self.log.get(slot).is_some_and(|cell| {
+                            cell.chosen.is_none()
+                                && !cell.acks.contains(peer)
+                                && cell.sent + self.config.retransmit <= now.monotonic
+                        });
+                        if due {
+                            slots.push(slot);
+                        }
+                        slot = slot.next();
+                    }
+                    if !slots.is_empty() {
+                        out.sometimes(true, "an accept was sent again");
+                        self.send_accepts(now, PeerSet::one(peer), &slots, out);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes a question; it is answered once a quorum confirms this leader in a round that begins after it came, and
+    /// everything decided before it is applied (Ongaro, section 6.4).
+    pub(crate) fn submit_read(&mut self, waiter: Waiter, query: Buffer, out: &mut Outbox) {
+        let decided = self.log.decided();
+        let Role::Leader(leadership) = &mut self.role else {
+            return self.refuse(waiter, Status::NotLeader, out);
+        };
+        if leadership.reads.len() >= self.config.waiting as usize {
+            return self.refuse(waiter, Status::Overloaded, out);
+        }
+        let index = decided.max(leadership.barrier.next());
+        leadership.reads.push_back(Read { waiter, query, round: leadership.round + 1, index });
+    }
+
+    /// The next question that may be answered now.
+    pub(crate) fn ready_read(&mut self) -> Option<(Read, Ballot)> {
+        let majority = self.config.voters.majority();
+        let Role::Leader(leadership) = &mut self.role else { return None };
+        let read = leadership.reads.front()?;
+        if read.index > self.applied || read.round > leadership.confirmed(majority) {
+            return None;
+        }
+        ensures!(
+            "I16",
+            read.index > leadership.barrier,
+            "a read was answered before this leader's first slot"
+        );
+        Some((leadership.reads.pop_front()?, leadership.ballot))
+    }
+
+    /// Who waits for `slot`, if this node proposed it and still leads.
+    pub(crate) fn waiters_of(&mut self, slot: Slot) -> Option<Vec<Waiter>> {
+        let Role::Leader(leadership) = &mut self.role else { return None };
+        if leadership.waiters.front()?.0 == slot { Some(leadership.waiters.pop_front()?.1) } else { None }
+    }
+}
+
+fn commands_seen(batch: &[u8]) -> Vec<CommandSeen> {
+    batch::Commands::of(batch)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|command| CommandSeen { session: command.session, sequence: command.sequence })
+        .collect()
+}

@@ -1,0 +1,296 @@
+//! A replica: the engine, the state machine that it feeds, and the clients that wait for it.
+
+use super::batch::{Command, Commands, time_of};
+use super::config::{Config, ConfigError};
+use super::engine::{self, Engine, Role, Waiter};
+use super::observe::{CommandSeen, Observation};
+use super::sessions::{Admission, Sessions};
+use super::{Ballot, Slot, wire};
+use crate::buffer::Buffer;
+use crate::client::{Request, Response, Status, Verb};
+use crate::id::{ConnectionId, Kind, NodeId, SessionId};
+use crate::input::Input;
+use crate::machine::StateMachine;
+use crate::outbox::Outbox;
+use crate::process::Process;
+use crate::time::{Now, WallTime};
+use crate::{ensures, invariant};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// One member of a replicated group, driven by inputs alone.
+pub struct Replica<M> {
+    config: Config,
+    machine: M,
+    sessions: Sessions,
+    engine: Option<Engine>,
+    halted: bool,
+    /// The timestamp of the last batch applied: what the machine sees never steps back.
+    time: WallTime,
+    reply: Vec<u8>,
+}
+
+/// A copy of what can be asked about a replica without disturbing it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether it leads, and under which ballot.
+    pub leads: Option<Ballot>,
+    /// The highest ballot promised.
+    pub promised: Ballot,
+    /// Below this slot, everything is known to be decided.
+    pub decided: Slot,
+    /// Below this slot, everything is applied.
+    pub applied: Slot,
+    /// The digest of the state.
+    pub digest: u64,
+}
+
+impl<M: StateMachine> Replica<M> {
+    /// A replica that has not started; its first input is [`Start`](crate::Start).
+    ///
+    /// # Errors
+    /// What makes no sense in `config`.
+    pub fn new(config: Config, machine: M) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let sessions = Sessions::new(config.sessions, config.session_window);
+        Ok(Replica {
+            config,
+            machine,
+            sessions,
+            engine: None,
+            halted: false,
+            time: WallTime(0),
+            reply: Vec::new(),
+        })
+    }
+
+    /// Its state machine.
+    pub fn machine(&self) -> &M {
+        &self.machine
+    }
+
+    /// Where it stands; `None` before it has started and read its journal.
+    pub fn status(&self) -> Option<Standing> {
+        let engine = self.engine.as_ref().filter(|engine| engine.is_running())?;
+        let leads = match &engine.role {
+            Role::Leader(leadership) => Some(leadership.ballot),
+            _ => None,
+        };
+        Some(Standing {
+            leads,
+            promised: engine.promised,
+            decided: engine.log.decided(),
+            applied: engine.applied,
+            digest: self.digest(),
+        })
+    }
+
+    fn digest(&self) -> u64 {
+        self.machine.digest() ^ self.sessions.digest()
+    }
+
+    fn request(
+        &mut self,
+        now: Now,
+        connection: ConnectionId,
+        session: SessionId,
+        sequence: u64,
+        bytes: Buffer,
+        out: &mut Outbox,
+    ) {
+        let waiter = Waiter { connection, session, sequence };
+        let Some(engine) = self.engine.as_mut().filter(|engine| engine.is_running()) else {
+            return respond(waiter, Status::NotLeader, None, &[], out);
+        };
+        let Ok(request) = Request::decode(&bytes) else {
+            return engine.refuse(waiter, Status::Malformed, out);
+        };
+        match request.verb {
+            Verb::Query => {
+                let payload = bytes.slice(crate::client::REQUEST_HEADER, bytes.len());
+                engine.submit_read(waiter, payload, out);
+            }
+            Verb::OpenSession | Verb::Command | Verb::QueryInLog => {
+                if !matches!(engine.role, Role::Leader(_)) {
+                    return engine.refuse(waiter, Status::NotLeader, out);
+                }
+                if request.verb == Verb::Command
+                    && let Some(reply) = self.sessions.reply(session, sequence)
+                {
+                    out.sometimes(true, "a retried command was answered from the session table");
+                    return respond(waiter, Status::Done, Some(engine.me), reply, out);
+                }
+                let command = Command {
+                    session,
+                    sequence,
+                    acknowledged_below: request.acknowledged_below,
+                    verb: request.verb,
+                    payload: request.payload,
+                };
+                engine.submit(now, waiter, &command, out);
+            }
+        }
+        out.pool().recycle(bytes);
+    }
+
+    /// Applies every slot that is decided and in order (I11), and answers who waits for it.
+    fn apply(&mut self, out: &mut Outbox) {
+        loop {
+            let Some(engine) = &mut self.engine else { return };
+            let slot = engine.applied;
+            if slot >= engine.log.decided() {
+                break;
+            }
+            let value = engine.log.chosen(slot).cloned();
+            invariant!("I11", value.is_some(), "slot {slot} is decided and its value is not held");
+            let Some(value) = value else { return };
+            let waiters = engine.waiters_of(slot);
+            let mut executed = Vec::new();
+            self.apply_batch(slot, &value.bytes, waiters.as_deref().unwrap_or_default(), &mut executed, out);
+            let digest = if out.observing() { self.digest() } else { 0 };
+            let Some(engine) = &mut self.engine else { return };
+            engine.observe(out, || Observation::Apply { slot, value: value.id, digest, executed });
+            if let Some(waiters) = waiters {
+                engine.recycle_waiters(waiters);
+            }
+            engine.applied = slot.next();
+            ensures!(
+                "I11",
+                engine.applied <= engine.log.decided(),
+                "slot {slot} was applied before it was decided"
+            );
+        }
+    }
+
+    fn apply_batch(
+        &mut self,
+        slot: Slot,
+        batch: &[u8],
+        waiters: &[Waiter],
+        executed: &mut Vec<CommandSeen>,
+        out: &mut Outbox,
+    ) {
+        // The leader that encoded it and the checksums on its way vouch for the batch: damage here is our bug.
+        let (Ok(commands), Ok(time)) = (Commands::of(batch), time_of(batch)) else {
+            panic!("the decided batch at slot {slot} is malformed");
+        };
+        self.time = self.time.max(time);
+        let leader = self.engine.as_ref().map(|engine| engine.me);
+        for (index, command) in commands.enumerate() {
+            let Ok(command) = command else {
+                panic!("a command of the decided batch at slot {slot} is malformed")
+            };
+            let waiter = waiters.get(index).copied();
+            let (session, sequence) = (command.session, command.sequence);
+            let mut answer = |status, payload: &[u8]| {
+                if let Some(waiter) = waiter {
+                    respond(waiter, status, leader, payload, out);
+                }
+            };
+            match command.verb {
+                Verb::OpenSession => {
+                    let opened = self.sessions.open(slot);
+                    if let Some(waiter) = waiter {
+                        respond(Waiter { session: opened, ..waiter }, Status::Done, leader, &[], out);
+                    }
+                }
+                Verb::QueryInLog | Verb::Query => {
+                    self.reply.clear();
+                    self.machine.query(command.payload, &mut self.reply);
+                    answer(Status::Done, &self.reply);
+                }
+                Verb::Command => {
+                    match self.sessions.admit(session, sequence, command.acknowledged_below, slot) {
+                        Admission::Execute => {
+                            self.reply.clear();
+                            self.machine.apply(self.time, command.payload, &mut self.reply);
+                            self.sessions.record(session, sequence, &self.reply);
+                            answer(Status::Done, &self.reply);
+                            if out.observing() {
+                                executed.push(CommandSeen { session, sequence });
+                            }
+                        }
+                        Admission::Duplicate => {
+                            answer(Status::Done, self.sessions.reply(session, sequence).unwrap_or_default());
+                            out.sometimes(true, "a command was decided twice and carried out once");
+                        }
+                        Admission::Stale => answer(Status::Stale, &[]),
+                        Admission::Unknown => {
+                            answer(Status::SessionUnknown, &[]);
+                            out.sometimes(true, "a command came for a session that is not in the table");
+                        }
+                        Admission::BeyondWindow => answer(Status::Malformed, &[]),
+                    }
+                }
+            }
+        }
+    }
+
+    fn answer_reads(&mut self, out: &mut Outbox) {
+        while let Some((read, ballot)) = self.engine.as_mut().and_then(Engine::ready_read) {
+            self.reply.clear();
+            self.machine.query(&read.query, &mut self.reply);
+            if let Some(engine) = &self.engine {
+                engine.observe(out, || Observation::Read { index: read.index, ballot });
+                respond(read.waiter, Status::Done, Some(engine.me), &self.reply, out);
+            }
+            out.pool().recycle(read.query);
+        }
+    }
+}
+
+fn respond(waiter: Waiter, status: Status, leader: Option<NodeId>, payload: &[u8], out: &mut Outbox) {
+    let mut bytes = out.buffer();
+    let Waiter { connection, session, sequence } = waiter;
+    Response { status, leader, session, sequence, payload }.encode(&mut bytes);
+    out.respond(connection, bytes.freeze());
+}
+
+impl<M: StateMachine> Process for Replica<M> {
+    fn turn(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        if self.halted {
+            return;
+        }
+        let result = match input {
+            Input::Start(start) => {
+                self.engine = Some(Engine::start(self.config.clone(), &start, out));
+                Ok(())
+            }
+            Input::Request { group, connection, session, sequence, bytes } => {
+                if group == self.config.group {
+                    self.request(now, connection, session, sequence, bytes, out);
+                } else {
+                    let waiter = Waiter { connection, session, sequence };
+                    respond(waiter, Status::Malformed, None, &[], out);
+                }
+                Ok(())
+            }
+            other => match &mut self.engine {
+                Some(engine) => engine.turn(now, other, out),
+                None => Ok(()),
+            },
+        };
+        if let Err(ended) = result {
+            self.halted = true;
+            return engine::observe_end(self.engine.as_ref(), &ended, out);
+        }
+        self.apply(out);
+        self.answer_reads(out);
+    }
+
+    fn describe(&self, kind: Kind, frame: &[u8]) -> Option<String> {
+        wire::describe(kind, frame)
+    }
+
+    fn signature(&self) -> u64 {
+        let Some(status) = self.status() else { return 0 };
+        let role = match self.engine.as_ref().map(|engine| &engine.role) {
+            Some(Role::Leader(_)) => 3,
+            Some(Role::Candidate(_)) => 2,
+            Some(Role::Sounding(_)) => 1,
+            _ => 0,
+        };
+        let open = status.decided.0 - status.applied.0;
+        crate::random::mix(role ^ status.promised.round() << 8 ^ open << 32)
+    }
+}
