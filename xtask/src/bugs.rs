@@ -1,0 +1,233 @@
+//! Planted bugs: each patch of `scenarios/bugs/` goes into a copy of the tree, and campaigns look for it.
+//!
+//! A patch begins with lines that say what it is:
+//!
+//! ```text
+//! # bug: the acceptor votes without looking at its promise
+//! # source: P01
+//! # expect: I1 I4
+//! # scenario: everything
+//! ```
+//! `expect` names the invariants of which one must be found broken with contracts off. With contracts on, any failure
+//! counts: a contract that trips hides the judge behind it.
+
+use crate::campaign::{Binary, Failure, Flavour, first_failure};
+use crate::options::Options;
+use crate::{Trouble, Verdict, cannot, failed, lines, shell};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// A bug that takes more seeds than this, in the median, was not found.
+const SEEDS: u64 = 5000;
+/// How many disjoint ranges of seeds are searched.
+const RANGES: u64 = 5;
+/// Where the first range begins; each begins this much further on.
+const STRIDE: u64 = 1_000_003;
+/// A bug is built twice and run for seconds, so building fast pays.
+const BUILD_FAST: [&str; 6] = [
+    "--config",
+    "profile.release.lto=\"off\"",
+    "--config",
+    "profile.release.codegen-units=16",
+    "--config",
+    "profile.release.debug=false",
+];
+
+/// One patch.
+struct Bug {
+    name: String,
+    path: PathBuf,
+    source: String,
+    expect: Vec<String>,
+    scenario: String,
+}
+
+/// What the search for one bug in one flavour gave.
+struct Found {
+    /// Seeds until the first failure, one figure a range; more than the limit if there was none.
+    seeds: Vec<u64>,
+    /// What was found broken, and in how many ranges.
+    caught_by: BTreeMap<String, usize>,
+}
+
+/// Measures the named bugs, or all.
+pub(crate) fn run(options: &Options) -> Verdict {
+    let limit = options.number("seeds", SEEDS)?;
+    let ranges = options.number("ranges", RANGES)?;
+    let bugs = choose(&options.names)?;
+    let tree = shell::target().join("bugs/tree");
+    let mut missed = Vec::new();
+    for bug in &bugs {
+        sync(&tree)?;
+        bug.plant(&tree)?;
+        let mut report =
+            json!({ "bug": bug.name, "source": bug.source, "expect": bug.expect, "limit": limit });
+        let mut ok = true;
+        for (flavour, label) in [(Flavour::USUAL, "contracts_on"), (Flavour::PRODUCTION, "contracts_off")] {
+            let target = shell::target().join("bugs/target");
+            let binary = flavour.build(&tree, &target, &BUILD_FAST).or_else(|trouble| bug.blame(trouble))?;
+            let found = bug.search(&binary, limit, ranges)?;
+            let median = lines::median(&found.seeds).unwrap_or(u64::MAX);
+            let judged =
+                flavour.contracts || bug.expect.iter().any(|name| found.caught_by.contains_key(name));
+            ok &= median <= limit && judged;
+            if !options.has("json") {
+                println!("{}", bug.line(label, &found, limit, judged));
+            }
+            report[label] = json!({
+                "median_seeds": (median <= limit).then_some(median),
+                "seeds": found.seeds.iter().map(|seeds| (*seeds <= limit).then_some(*seeds)).collect::<Vec<_>>(),
+                "caught_by": found.caught_by,
+            });
+        }
+        report["ok"] = json!(ok);
+        if options.has("json") {
+            println!("{report}");
+        }
+        if !ok {
+            missed.push(bug.name.as_str());
+        }
+    }
+    if missed.is_empty() { Ok(()) } else { failed(format!("not caught as expected: {}", missed.join(", "))) }
+}
+
+fn choose(names: &[String]) -> Verdict<Vec<Bug>> {
+    let patches = lines::files(&shell::root().join("scenarios/bugs"), "patch");
+    let mut bugs = patches.iter().map(|path| Bug::read(path)).collect::<Verdict<Vec<Bug>>>()?;
+    if let Some(unknown) = names.iter().find(|name| !bugs.iter().any(|bug| bug.is_called(name))) {
+        let known: Vec<&str> = bugs.iter().map(|bug| bug.name.as_str()).collect();
+        return cannot(format!("scenarios/bugs holds no `{unknown}`; there are {}", known.join(", ")));
+    }
+    bugs.retain(|bug| names.is_empty() || names.iter().any(|name| bug.is_called(name)));
+    if bugs.is_empty() { cannot("scenarios/bugs holds no patch") } else { Ok(bugs) }
+}
+
+impl Bug {
+    fn read(path: &Path) -> Verdict<Bug> {
+        let text = shell::read(path)?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let Some(expect) = lines::header(&text, "expect") else {
+            return cannot(format!("{} does not say `# expect: ...`", shell::name(path)));
+        };
+        Ok(Bug {
+            name,
+            path: path.to_owned(),
+            source: lines::header(&text, "source").unwrap_or_default().to_owned(),
+            expect: expect.split([' ', ',']).filter(|word| !word.is_empty()).map(str::to_owned).collect(),
+            scenario: lines::header(&text, "scenario").unwrap_or("everything").to_owned(),
+        })
+    }
+
+    /// Whether `name` is its file's name or its row in the list of public bugs.
+    fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.source.split_whitespace().any(|source| source == name)
+    }
+
+    fn plant(&self, tree: &Path) -> Verdict {
+        let mut git = shell::command("git");
+        // The copy lies inside the repository; without a ceiling git would patch nothing there, silently.
+        git.current_dir(tree).env("GIT_CEILING_DIRECTORIES", tree.parent().expect("it has one"));
+        git.args(["apply", "--whitespace=nowarn"]).arg(&self.path);
+        shell::text(&mut git).map(drop).or_else(|trouble| self.blame(trouble))
+    }
+
+    fn blame<T>(&self, trouble: Trouble) -> Verdict<T> {
+        match trouble {
+            Trouble::Failed(why) => {
+                cannot(format!("the patch {} needs to follow the code: {why}", self.name))
+            }
+            cannot => Err(cannot),
+        }
+    }
+
+    fn search(&self, binary: &Binary, limit: u64, ranges: u64) -> Verdict<Found> {
+        let mut found = Found { seeds: Vec::new(), caught_by: BTreeMap::new() };
+        for range in 1..=ranges {
+            let first = range * STRIDE;
+            match first_found(binary, &self.scenario, first, limit)? {
+                Some(Failure { seed, invariant }) => {
+                    found.seeds.push(seed - first + 1);
+                    *found.caught_by.entry(invariant).or_default() += 1;
+                }
+                None => found.seeds.push(limit + 1),
+            }
+        }
+        Ok(found)
+    }
+
+    fn line(&self, label: &str, found: &Found, limit: u64, judged: bool) -> String {
+        let seeds: Vec<String> = found.seeds.iter().map(|&seeds| figure(seeds, limit)).collect();
+        let caught: Vec<String> =
+            found.caught_by.iter().map(|(name, times)| format!("{name} x{times}")).collect();
+        let median = figure(lines::median(&found.seeds).unwrap_or(u64::MAX), limit);
+        format!(
+            "{:32} {label:13} median {median:>6} of [{}] by {}{}",
+            self.name,
+            seeds.join(" "),
+            if caught.is_empty() { "nothing".into() } else { caught.join(", ") },
+            if judged { String::new() } else { format!(", expected {}", self.expect.join(" or ")) },
+        )
+    }
+}
+
+fn figure(seeds: u64, limit: u64) -> String {
+    if seeds > limit { format!(">{limit}") } else { seeds.to_string() }
+}
+
+/// The lowest failing seed of `first..first + limit`, searched in growing pieces: most bugs show early, and a piece
+/// runs to its end so that the lowest seed does not depend on which worker was faster.
+fn first_found(binary: &Binary, scenario: &str, first: u64, limit: u64) -> Verdict<Option<Failure>> {
+    let (mut from, mut piece, end) = (first, 32, first + limit);
+    while from < end {
+        let to = end.min(from + piece);
+        let summary = binary.run(&[scenario, "--keep-going", "--seeds", &format!("{from}..{to}")])?;
+        if summary["failures"].as_u64().unwrap_or(0) > 0 {
+            return match first_failure(&summary) {
+                Some(failure) => Ok(Some(failure)),
+                None => {
+                    failed("`seedfast run --json` counts failures and names none with its seed and invariant")
+                }
+            };
+        }
+        (from, piece) = (to, piece * 4);
+    }
+    Ok(None)
+}
+
+/// Makes `tree` equal to the working tree, touching only what differs, so that little is built anew.
+fn sync(tree: &Path) -> Verdict {
+    let listed = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+    let listed = shell::text(shell::command("git").args(listed))?;
+    let wanted: BTreeSet<PathBuf> = listed
+        .split('\0')
+        .filter(|name| !name.is_empty() && shell::root().join(name).is_file())
+        .map(PathBuf::from)
+        .collect();
+    let copied = std::fs::create_dir_all(tree).and_then(|()| {
+        remove_others(tree, tree, &wanted)?;
+        for name in &wanted {
+            let (from, to) = (std::fs::read(shell::root().join(name))?, tree.join(name));
+            if std::fs::read(&to).ok().as_ref() != Some(&from) {
+                std::fs::create_dir_all(to.parent().expect("it has one"))?;
+                std::fs::write(to, from)?;
+            }
+        }
+        Ok(())
+    });
+    copied.map_err(|error| {
+        Trouble::Cannot(format!("{} cannot be brought up to date: {error}", shell::name(tree)))
+    })
+}
+
+fn remove_others(tree: &Path, directory: &Path, wanted: &BTreeSet<PathBuf>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            remove_others(tree, &path, wanted)?;
+        } else if !wanted.contains(path.strip_prefix(tree).expect("it lies in it")) {
+            std::fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
