@@ -1,5 +1,7 @@
 //! What is run and how it is judged: clusters, workloads, fault mixes, oracles.
 #![forbid(unsafe_code)]
 
+pub mod history;
+pub mod linearizable;
 pub mod oracles;
 pub mod toy;
