@@ -8,8 +8,8 @@ use seedfast_core::client::{Request, Response, Status, Verb};
 use seedfast_core::machine::StateMachine;
 use seedfast_core::paxos::{Config, Replica, format};
 use seedfast_core::{
-    Buffer, ClusterId, Completion, ConnectionId, Duration, Geometry, GroupId, Incarnation, Input, Instant, NodeId,
-    Now, OperationId, Outbox, Output, PeerSet, Process, SessionId, Start, Step, TimerId, WallTime,
+    Buffer, ClusterId, Completion, ConnectionId, Duration, Geometry, GroupId, Incarnation, Input, Instant,
+    NodeId, Now, OperationId, Outbox, Output, PeerSet, Process, SessionId, Start, Step, TimerId, WallTime,
 };
 use std::collections::VecDeque;
 
@@ -253,12 +253,16 @@ fn measure(payload: usize, in_flight: usize, total: u64) -> f64 {
         cluster.settle();
     }
     let spent = cpu_nanos() - begin;
-    assert!(cluster.nodes.iter().all(|node| node.replica.machine().sum == expected), "a replica lost a command");
+    assert!(
+        cluster.nodes.iter().all(|node| node.replica.machine().sum == expected),
+        "a replica lost a command"
+    );
     spent as f64 / total as f64
 }
 
 fn main() {
-    let total: u64 = std::env::args().nth(1).map_or(1_000_000, |text| text.parse().expect("a number of commands"));
+    let total: u64 =
+        std::env::args().nth(1).map_or(1_000_000, |text| text.parse().expect("a number of commands"));
     let figures: Vec<String> = [(8, 1), (8, 64), (8, 4096), (256, 1), (256, 64), (256, 4096)]
         .into_iter()
         .map(|(payload, in_flight)| {

@@ -154,7 +154,8 @@ impl Engine {
                 for slot in (0..u64::from(count)).map(|offset| first.plus(offset)) {
                     self.observe_accept(slot, ballot, out);
                 }
-                self.send(PeerSet::one(to), &Message::Accepted { ballot, first, count }, out);
+                let durable = self.journal.durable_decided();
+                self.send(PeerSet::one(to), &Message::Accepted { ballot, first, count, durable }, out);
             }
             Withheld::OwnAccept { ballot, slot } if ballot == self.promised => {
                 self.observe_accept(slot, ballot, out);

@@ -186,11 +186,16 @@ impl Engine {
                 self.on_promise(now, from, ballot, slot, votes, out);
             }
             Message::Reject { promised } => self.on_reject(now, promised, out),
-            Message::Accept { ballot, commit, entries } => {
+            Message::Accept { ballot, commit, trim, entries } => {
                 self.on_accept(now, from, ballot, commit, entries, out);
+                self.trim_to(trim);
             }
-            Message::Accepted { ballot, first, count } => {
-                self.on_accepted(now, from, ballot, first, count, out)
+            Message::Accepted { ballot, first, count, durable } => {
+                if let Some(peer) = self.note_peer(now, from, ballot) {
+                    peer.durable = peer.durable.max(durable);
+                    self.on_accepted(from, ballot, first, count, out);
+                    self.trim_to(self.trim_point());
+                }
             }
             Message::Heartbeat { ballot, round, commit, trim } => {
                 self.on_heartbeat(now, from, ballot, round, commit, trim, out);

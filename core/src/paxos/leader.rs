@@ -19,10 +19,10 @@ use alloc::vec::Vec;
 
 /// What a leader knows of a peer.
 #[derive(Clone, Copy)]
-struct Peer {
+pub(crate) struct Peer {
     heard: Instant,
     round: u64,
-    durable: Slot,
+    pub(crate) durable: Slot,
 }
 
 /// A question that waits for a quorum to confirm that this node still leads (I16).
@@ -248,7 +248,7 @@ impl Engine {
     fn send_accepts(&mut self, now: Now, to: PeerSet, slots: &[Slot], out: &mut Outbox) {
         let Role::Leader(leadership) = &self.role else { return };
         let ballot = leadership.ballot;
-        let commit = self.log.decided();
+        let (commit, trim) = (self.log.decided(), self.trim_point());
         let mut entries = Vec::with_capacity(slots.len());
         let mut bytes = 0;
         for slot in slots {
@@ -259,31 +259,35 @@ impl Engine {
             if bytes >= FRAME_BYTES {
                 let entries = core::mem::take(&mut entries);
                 bytes = 0;
-                self.send(to, &Message::Accept { ballot, commit, entries }, out);
+                self.send(to, &Message::Accept { ballot, commit, trim, entries }, out);
             }
         }
         if !entries.is_empty() {
-            self.send(to, &Message::Accept { ballot, commit, entries }, out);
+            self.send(to, &Message::Accept { ballot, commit, trim, entries }, out);
         }
+    }
+
+    /// What this leader knows of `from`, who just answered under `ballot`; `None` if that is not its ballot.
+    pub(crate) fn note_peer(&mut self, now: Now, from: NodeId, ballot: Ballot) -> Option<&mut Peer> {
+        let Role::Leader(leadership) = &mut self.role else { return None };
+        if leadership.ballot != ballot {
+            return None;
+        }
+        let peer = leadership.peer(from)?;
+        peer.heard = now.monotonic;
+        Some(peer)
     }
 
     /// Phase 2b arrives.
     pub(crate) fn on_accepted(
         &mut self,
-        now: Now,
         from: NodeId,
         ballot: Ballot,
         first: Slot,
         count: u32,
         out: &mut Outbox,
     ) {
-        let Role::Leader(leadership) = &mut self.role else { return };
-        if leadership.ballot != ballot {
-            return;
-        }
-        if let Some(peer) = leadership.peer(from) {
-            peer.heard = now.monotonic;
-        }
+        let Role::Leader(leadership) = &self.role else { return };
         let last = first.plus(u64::from(count)).min(leadership.next);
         let mut slot = first.max(self.log.first());
         while slot < last {
@@ -322,7 +326,7 @@ impl Engine {
     }
 
     /// Below this slot, every voter holds everything durably.
-    fn trim_point(&self) -> Slot {
+    pub(crate) fn trim_point(&self) -> Slot {
         let Role::Leader(leadership) = &self.role else { return Slot(0) };
         let durable = leadership.peers.iter().map(|(_, peer)| peer.durable);
         durable.min().unwrap_or(self.journal.durable_decided()).min(self.journal.durable_decided())
@@ -345,14 +349,10 @@ impl Engine {
         round: u64,
         durable: Slot,
     ) {
-        let Role::Leader(leadership) = &mut self.role else { return };
-        if leadership.ballot != ballot {
-            return;
-        }
+        let Role::Leader(leadership) = &self.role else { return };
         let current = leadership.round;
-        if let Some(peer) = leadership.peer(from) {
+        if let Some(peer) = self.note_peer(now, from, ballot) {
             requires!("I16", round <= current, "{from} confirms round {round} of {current}");
-            peer.heard = now.monotonic;
             peer.round = peer.round.max(round);
             peer.durable = peer.durable.max(durable);
         }

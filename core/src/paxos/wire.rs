@@ -159,6 +159,8 @@ pub enum Message {
         ballot: Ballot,
         /// The leader's decided prefix.
         commit: Slot,
+        /// Below this, every voter holds everything durably: it may be forgotten.
+        trim: Slot,
         /// What to vote for, in order of slots.
         entries: Vec<Entry>,
     },
@@ -170,6 +172,8 @@ pub enum Message {
         first: Slot,
         /// How many.
         count: u32,
+        /// Below this, the sender holds everything decided, durably.
+        durable: Slot,
     },
     /// The leader lives.
     Heartbeat {
@@ -275,15 +279,17 @@ impl Message {
                 entries(out, votes);
             }
             Message::Reject { promised } => out.u64(promised.0),
-            Message::Accept { ballot, commit, entries: values } => {
+            Message::Accept { ballot, commit, trim, entries: values } => {
                 out.u64(ballot.0);
                 out.u64(commit.0);
+                out.u64(trim.0);
                 entries(out, values);
             }
-            Message::Accepted { ballot, first, count } => {
+            Message::Accepted { ballot, first, count, durable } => {
                 out.u64(ballot.0);
                 out.u64(first.0);
                 out.u32(*count);
+                out.u64(durable.0);
             }
             Message::Heartbeat { ballot, round, commit, trim } => {
                 out.u64(ballot.0);
@@ -381,12 +387,14 @@ impl Message {
             kind::ACCEPT => Message::Accept {
                 ballot: Ballot(fields.u64()?),
                 commit: Slot(fields.u64()?),
+                trim: Slot(fields.u64()?),
                 entries: decode_entries(fields, frame)?,
             },
             kind::ACCEPTED => Message::Accepted {
                 ballot: Ballot(fields.u64()?),
                 first: Slot(fields.u64()?),
                 count: fields.u32()?,
+                durable: Slot(fields.u64()?),
             },
             kind::HEARTBEAT => Message::Heartbeat {
                 ballot: Ballot(fields.u64()?),
@@ -427,11 +435,11 @@ impl fmt::Display for Message {
                 span(f, votes)
             }
             Message::Reject { promised } => write!(f, "reject promised={promised}"),
-            Message::Accept { ballot, commit, entries } => {
+            Message::Accept { ballot, commit, entries, .. } => {
                 write!(f, "accept ballot={ballot} commit={commit} slots=")?;
                 span(f, entries)
             }
-            Message::Accepted { ballot, first, count } => {
+            Message::Accepted { ballot, first, count, .. } => {
                 write!(f, "accepted ballot={ballot} slots={first}+{count}")
             }
             Message::Heartbeat { ballot, round, commit, trim } => {
