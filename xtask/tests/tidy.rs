@@ -164,6 +164,15 @@ fn core_and_sim_know_no_clock_no_thread_no_random_map_and_no_float() {
 }
 
 #[test]
+fn sim_does_not_know_paxos() {
+    let known = ["paxos", "Ballot", "Slot", "StateMachine", "Replica"];
+    let found = lines(files(|name| name.starts_with("sim/src/") && name.ends_with(".rs")), |_, code| {
+        words(code).any(|word| known.contains(&word))
+    });
+    none(found, "the world runs any protocol");
+}
+
+#[test]
 fn no_file_names_a_place_on_somebody_s_machine() {
     let places =
         [concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/wo", "rk/"), concat!("/Us", "ers/")];
