@@ -143,19 +143,13 @@ impl Binary {
     }
 }
 
-/// The failure with the lowest seed anywhere in a campaign's object: whatever names both a seed and an invariant.
-pub(crate) fn first_failure(value: &Value) -> Option<Failure> {
-    match value {
-        Value::Array(items) => items.iter().filter_map(first_failure).min_by_key(|failure| failure.seed),
-        Value::Object(fields) => {
-            let here = || {
-                let seed = fields.get("seed").or_else(|| fields.get("first_seed"))?.as_u64()?;
-                Some(Failure { seed, invariant: fields.get("invariant")?.as_str()?.to_owned() })
-            };
-            here().or_else(|| fields.values().filter_map(first_failure).min_by_key(|failure| failure.seed))
-        }
-        _ => None,
-    }
+/// The failure with the lowest seed among those that a campaign's object lists.
+pub(crate) fn first_failure(summary: &Value) -> Option<Failure> {
+    let failed = summary["failed"].as_array().into_iter().flatten().filter_map(|row| {
+        Some(Failure { seed: row["seed"].as_u64()?, invariant: row["invariant"].as_str()?.to_owned() })
+    });
+    let stuck = summary["stuck"]["seed"].as_u64().map(|seed| Failure { seed, invariant: "stuck".to_owned() });
+    failed.chain(stuck).min_by_key(|failure| failure.seed)
 }
 
 #[cfg(test)]
@@ -164,12 +158,14 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_lowest_failing_seed_is_found_wherever_it_stands() {
-        let campaign = json!({"seeds": 10, "groups": [
-            {"invariant": "I6", "seed": 9, "count": 1},
-            {"invariant": "I1", "seed": 4, "count": 2},
+    fn the_lowest_failing_seed_is_found() {
+        let campaign = json!({ "failures": 3, "stuck": { "seed": 7 }, "failed": [
+            { "invariant": "I6", "seed": 9 },
+            { "invariant": "I1", "seed": 4 },
         ]});
         assert_eq!(first_failure(&campaign), Some(Failure { seed: 4, invariant: "I1".into() }));
-        assert_eq!(first_failure(&json!({"seeds": 10, "failures": 0})), None);
+        let stuck = json!({ "failed": [], "stuck": { "seed": 7 } });
+        assert_eq!(first_failure(&stuck), Some(Failure { seed: 7, invariant: "stuck".into() }));
+        assert_eq!(first_failure(&json!({ "failed": [], "stuck": null })), None);
     }
 }

@@ -165,7 +165,7 @@ fn core_and_sim_know_no_clock_no_thread_no_random_map_and_no_float() {
 
 #[test]
 fn sim_does_not_know_paxos() {
-    let known = ["paxos", "Ballot", "Slot", "StateMachine", "Replica"];
+    let known = ["paxos", "Ballot", "Acceptor", "StateMachine", "Replica"];
     let found = lines(files(|name| name.starts_with("sim/src/") && name.ends_with(".rs")), |_, code| {
         words(code).any(|word| known.contains(&word))
     });
