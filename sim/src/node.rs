@@ -1,0 +1,143 @@
+//! A machine: its clocks, its devices, and the process that may live on it.
+
+use crate::clock::LocalClock;
+use crate::disk::Device;
+use crate::schedule::{Clock, Cut, Disk, Loss};
+use crate::timers::Timers;
+use crate::trace::encode::Carried;
+use seedfast_core::{Input, Now, Output, Process};
+use std::collections::VecDeque;
+
+/// A crash that waits for its place in a turn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PendingCrash {
+    pub(crate) cut: Cut,
+    pub(crate) loss: Loss,
+    pub(crate) restart_after: Option<u64>,
+}
+
+/// Faults of the clock that no turn has read yet.
+pub(crate) mod unseen {
+    pub(crate) const DRIFT: u8 = 1;
+    pub(crate) const STEP: u8 = 2;
+    pub(crate) const FREEZE: u8 = 4;
+}
+
+/// One machine.
+pub(crate) struct Node {
+    pub(crate) process: Option<Box<dyn Process>>,
+    /// The incarnation of the process, or of the last one.
+    pub(crate) life: u32,
+    pub(crate) clock: LocalClock,
+    pub(crate) unseen: u8,
+    pub(crate) timers: Timers,
+    pub(crate) devices: Vec<Device>,
+    pub(crate) device_count: usize,
+    pub(crate) disk: Disk,
+    /// Storage operations of this life in flight.
+    pub(crate) in_flight: u32,
+
+    pub(crate) paused: bool,
+    /// A slow turn is under way; its outputs wait in `late`.
+    pub(crate) busy: bool,
+    /// How long a turn takes.
+    pub(crate) slow: u64,
+    pub(crate) late: Vec<Output>,
+    /// What arrived while the node was paused or busy.
+    pub(crate) inbox: VecDeque<(Input, Carried)>,
+    /// A clock sample from before a pause, for the first turn after it.
+    pub(crate) stale: Option<Now>,
+
+    pub(crate) burst_key: u64,
+    pub(crate) burst_open: bool,
+    /// Names the open burst, so that the end of an earlier one does not close it.
+    pub(crate) burst: u32,
+    pub(crate) last_burst_at: u64,
+    pub(crate) burst_ordinal: u64,
+    /// The burst ends as soon as the inbox is empty.
+    pub(crate) close_due: bool,
+    /// Inputs in this burst so far.
+    pub(crate) harvested: u32,
+
+    pub(crate) pending_crash: Option<PendingCrash>,
+    /// Whether this life has sent anything.
+    pub(crate) spoke: bool,
+    /// Whether this life ended itself.
+    pub(crate) halted: bool,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Node {
+            process: None,
+            life: 0,
+            clock: LocalClock::new(Clock::default()),
+            unseen: 0,
+            timers: Timers::default(),
+            devices: Vec::new(),
+            device_count: 0,
+            disk: Disk::default(),
+            in_flight: 0,
+            paused: false,
+            busy: false,
+            slow: 0,
+            late: Vec::new(),
+            inbox: VecDeque::new(),
+            stale: None,
+            burst_key: 0,
+            burst_open: false,
+            burst: 0,
+            last_burst_at: u64::MAX,
+            burst_ordinal: 0,
+            close_due: false,
+            harvested: 0,
+            pending_crash: None,
+            spoke: false,
+            halted: false,
+        }
+    }
+}
+
+impl Node {
+    /// The machine as it is at the beginning of a run; only capacity stays.
+    pub(crate) fn reset(&mut self, clock: Clock, burst_key: u64, disk: Disk) {
+        self.end_life();
+        self.life = 0;
+        self.clock = LocalClock::new(clock);
+        self.unseen = if clock.drift != 0 { unseen::DRIFT } else { 0 };
+        self.disk = disk;
+        self.paused = false;
+        self.slow = 0;
+        self.burst_key = burst_key;
+        self.burst = 0;
+        self.last_burst_at = u64::MAX;
+        self.burst_ordinal = 0;
+    }
+
+    /// Whatever belongs to the process goes with it.
+    pub(crate) fn end_life(&mut self) {
+        self.process = None;
+        self.timers.clear();
+        self.in_flight = 0;
+        self.busy = false;
+        self.late.clear();
+        self.inbox.clear();
+        self.stale = None;
+        self.burst_open = false;
+        self.close_due = false;
+        self.harvested = 0;
+        self.pending_crash = None;
+        self.spoke = false;
+        self.halted = false;
+    }
+
+    /// Whether inputs must wait.
+    #[inline]
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.paused | self.busy
+    }
+
+    pub(crate) fn devices(&mut self) -> &mut [Device] {
+        &mut self.devices[..self.device_count]
+    }
+}

@@ -1,0 +1,241 @@
+//! Faults in words, and whether a schedule makes sense.
+
+use crate::schedule::{Cut, Fault, Loss, Schedule, Target};
+use core::fmt;
+use seedfast_core::Duration;
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Node(node) => write!(f, "n{node}"),
+            Target::Focus => f.write_str("focus"),
+        }
+    }
+}
+
+/// A length of time.
+fn time(nanos: u64) -> Duration {
+    Duration::from_nanos(nanos)
+}
+
+/// ` for 1.500s`, or ` until healed`.
+struct For(Option<u64>);
+
+impl fmt::Display for For {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(nanos) => write!(f, " for {}", time(nanos)),
+            None => f.write_str(" until healed"),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Crash { target, loss, cut, restart_after } => {
+                match loss {
+                    Loss::Process => write!(f, "crash {target}")?,
+                    Loss::Power => write!(f, "power loss {target}")?,
+                }
+                match cut {
+                    Cut::Now => {}
+                    Cut::AfterOutput(count) => write!(f, " after output {count} of a turn")?,
+                    Cut::Drawn => f.write_str(" inside a turn")?,
+                }
+                match restart_after {
+                    Some(after) => write!(f, ", restart after {}", time(*after)),
+                    None => f.write_str(", no restart"),
+                }
+            }
+            Fault::Restart { node } => write!(f, "restart n{node}"),
+            Fault::Pause { target, sampled, .. } => {
+                let sampled = if *sampled { ", between clock sample and turn" } else { "" };
+                write!(f, "pause {target}{}{sampled}", For(self.lasts()))
+            }
+            Fault::Slow { target, turn, .. } => {
+                write!(f, "slow {target}: {} a turn{}", time(*turn), For(self.lasts()))
+            }
+            Fault::Partition { groups, .. } => write!(f, "partition {groups:?}{}", For(self.lasts())),
+            Fault::Isolate { target, clients_too, .. } => {
+                let whom = if *clients_too { " from nodes and clients" } else { " from nodes" };
+                write!(f, "isolate {target}{whom}{}", For(self.lasts()))
+            }
+            Fault::Sever { from, to, .. } => write!(f, "sever {from} -> {to}{}", For(self.lasts())),
+            Fault::Flap { from, to, period, .. } => {
+                write!(f, "flap {from} -> {to} every {}{}", time(*period), For(self.lasts()))
+            }
+            Fault::Clog { from, to, .. } => write!(f, "clog {from} -> {to}{}", For(self.lasts())),
+            Fault::Degrade { from, to, network, .. } => {
+                let end = |endpoint: &Option<u8>| endpoint.map_or("all".to_string(), |e| e.to_string());
+                write!(
+                    f,
+                    "degrade {} -> {}{}: latency {} to {}, tail {} ppm of {}, loss {} ppm, duplication {} ppm, \
+                     reordering {} ppm, corruption {} ppm, throttle {} B/s",
+                    end(from),
+                    end(to),
+                    For(self.lasts()),
+                    time(network.latency_min),
+                    time(network.latency_max),
+                    network.tail,
+                    time(network.tail_max),
+                    network.loss,
+                    network.duplication,
+                    network.reordering,
+                    network.corruption,
+                    network.throttle
+                )
+            }
+            Fault::Starve { message, to, .. } => {
+                write!(f, "starve messages of kind {message}")?;
+                if let Some(to) = to {
+                    write!(f, " to n{to}")?;
+                }
+                write!(f, "{}", For(self.lasts()))
+            }
+            Fault::Drift { target, drift } => write!(f, "drift {target}: {drift:+} ppb"),
+            Fault::Step { target, by } => write!(f, "step {target}: wall clock {by:+} ns"),
+            Fault::Freeze { target, .. } => write!(f, "freeze the clocks of {target}{}", For(self.lasts())),
+            Fault::DiskDegrade { target, disk, .. } => write!(
+                f,
+                "degrade the devices of {target}{}: write {} to {}, sync {} to {}, stall {} ppm of {}",
+                For(self.lasts()),
+                time(disk.write_min),
+                time(disk.write_max),
+                time(disk.sync_min),
+                time(disk.sync_max),
+                disk.stall,
+                time(disk.stall_max)
+            ),
+            Fault::Heal => f.write_str("heal"),
+        }
+    }
+}
+
+impl Fault {
+    /// Whom it strikes, if one node.
+    pub fn target(&self) -> Option<Target> {
+        match self {
+            Fault::Crash { target, .. }
+            | Fault::Pause { target, .. }
+            | Fault::Slow { target, .. }
+            | Fault::Isolate { target, .. }
+            | Fault::Drift { target, .. }
+            | Fault::Step { target, .. }
+            | Fault::Freeze { target, .. }
+            | Fault::DiskDegrade { target, .. } => Some(*target),
+            Fault::Restart { node } => Some(Target::Node(*node)),
+            Fault::Partition { .. }
+            | Fault::Sever { .. }
+            | Fault::Flap { .. }
+            | Fault::Clog { .. }
+            | Fault::Degrade { .. }
+            | Fault::Starve { .. }
+            | Fault::Heal => None,
+        }
+    }
+
+    /// How long it lasts, if it ends by itself.
+    pub fn lasts(&self) -> Option<u64> {
+        match self {
+            Fault::Pause { lasts, .. }
+            | Fault::Slow { lasts, .. }
+            | Fault::Isolate { lasts, .. }
+            | Fault::Sever { lasts, .. }
+            | Fault::Flap { lasts, .. }
+            | Fault::Clog { lasts, .. }
+            | Fault::Degrade { lasts, .. }
+            | Fault::Starve { lasts, .. }
+            | Fault::Freeze { lasts, .. }
+            | Fault::DiskDegrade { lasts, .. } => Some(*lasts),
+            Fault::Partition { lasts, .. } => *lasts,
+            Fault::Crash { .. }
+            | Fault::Restart { .. }
+            | Fault::Drift { .. }
+            | Fault::Step { .. }
+            | Fault::Heal => None,
+        }
+    }
+}
+
+/// A year: no time in a schedule may be longer, so that no sum of times overflows.
+const LONGEST: u64 = 366 * 86_400 * 1_000_000_000;
+
+impl Schedule {
+    /// Whether the world can execute it; a saved schedule can hold anything.
+    ///
+    /// # Errors
+    /// What is wrong, in one sentence.
+    pub fn check(&self) -> Result<(), String> {
+        let endpoints = u32::from(self.nodes) + u32::from(self.clients);
+        if self.nodes == 0 || endpoints > 64 {
+            return Err(format!(
+                "{} nodes and {} clients: there must be a node, and at most 64 endpoints",
+                self.nodes, self.clients
+            ));
+        }
+        let network = |network: &crate::schedule::Network| {
+            if network.latency_min > network.latency_max {
+                return Err("a network's latency_min is above its latency_max".to_string());
+            }
+            bounded(&[network.latency_max, network.tail_max])
+        };
+        let disk = |disk: &crate::schedule::Disk| {
+            if disk.write_min > disk.write_max || disk.sync_min > disk.sync_max {
+                return Err("a disk's shortest time is above its longest".to_string());
+            }
+            bounded(&[disk.write_max, disk.sync_max, disk.stall_max])
+        };
+        bounded(&[self.end, self.turns.burst_max])?;
+        network(&self.network)?;
+        disk(&self.disk)?;
+        for clock in &self.clocks {
+            bounded(&[clock.monotonic_offset])?;
+            drift(clock.drift)?;
+        }
+        for timed in &self.faults {
+            let fault = &timed.fault;
+            bounded(&[timed.at, fault.lasts().unwrap_or_default()])?;
+            if let Some(Target::Node(node)) = fault.target()
+                && node >= self.nodes
+            {
+                return Err(format!("`{fault}`: there is no node {node}"));
+            }
+            let ends = match fault {
+                Fault::Sever { from, to, .. }
+                | Fault::Flap { from, to, .. }
+                | Fault::Clog { from, to, .. } => [Some(*from), Some(*to)],
+                Fault::Degrade { from, to, .. } => [*from, *to],
+                _ => [None, None],
+            };
+            if let Some(end) = ends.into_iter().flatten().find(|end| u32::from(*end) >= endpoints) {
+                return Err(format!("`{fault}`: there is no endpoint {end}"));
+            }
+            match fault {
+                Fault::Degrade { network: degraded, .. } => network(degraded)?,
+                Fault::DiskDegrade { disk: degraded, .. } => disk(degraded)?,
+                Fault::Drift { drift: rate, .. } => drift(*rate)?,
+                Fault::Slow { turn, .. } => bounded(&[*turn])?,
+                Fault::Crash { restart_after, .. } => bounded(&[restart_after.unwrap_or_default()])?,
+                Fault::Flap { period: 0, .. } => return Err("a flap's period is zero".to_string()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn bounded(times: &[u64]) -> Result<(), String> {
+    match times.iter().find(|time| **time > LONGEST) {
+        Some(longer) => Err(format!("{} is longer than a year", time(*longer))),
+        None => Ok(()),
+    }
+}
+
+fn drift(rate: i64) -> Result<(), String> {
+    if (-999_999_999..=999_000_000_000).contains(&rate) {
+        Ok(())
+    } else {
+        Err(format!("a drift of {rate} ppb is outside -999999999..=999000000000"))
+    }
+}

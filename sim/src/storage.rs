@@ -1,0 +1,460 @@
+//! Storage operations over time: how a submitted chain becomes landings, barriers and one completion.
+//!
+//! Writes between two barriers are launched together and land one by one, in any order, each after a time of its own.
+//! A barrier (or `Persist`) waits for the writes before it, takes a time of its own and then has its effect at once.
+//! The completion follows the last effect after a further delay, so that a crash can fall between the two.
+//!
+//! When the process dies, each write in flight lands later or vanishes, each barrier under way is carried out or
+//! vanishes, by a draw of its own; steps not yet begun never are. An operation of which every step was carried out
+//! still completes, towards the next life; one that lost a step never does. When power is lost, everything in flight
+//! ends there; `disk.rs` says what is left of it.
+
+use crate::draw::{Draws, Purpose};
+use crate::effects::Effect;
+use crate::scene::{Scene, Violation};
+use crate::trace::encode::Carried;
+use crate::trace::tag;
+use crate::world::{Event, QUEUE_DEPTH, World};
+use seedfast_core::storage::Chain;
+use seedfast_core::{Completion, Durability, Input, Media, OperationId, Range, Step};
+
+/// What a queued storage event does when it strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Milestone {
+    /// A write becomes visible.
+    Landed(u16),
+    /// The barrier or `Persist` at the chain's current step has its effect.
+    Synced,
+    /// The completion is reported.
+    Reported,
+    /// A read is carried out.
+    Read,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Writes are in flight, or nothing is under way yet.
+    Writing,
+    Syncing,
+    /// Waits until no write of a former life is in flight.
+    Draining,
+    Reporting,
+    Reading(Range),
+}
+
+/// An operation in flight; its place in the world's list is its name, reused under another generation.
+#[derive(Debug)]
+pub(crate) struct Submission {
+    generation: u32,
+    live: bool,
+    node: u8,
+    device: u8,
+    op: OperationId,
+    chain: Chain,
+    durable: bool,
+    step: u16,
+    outstanding: u32,
+    /// The device's counter when it was submitted.
+    mark: u64,
+    phase: Phase,
+    /// Its process is dead.
+    orphan: bool,
+    /// Part of it vanished: it will never complete.
+    broken: bool,
+}
+
+/// The parts of an operation that have draws of their own, beside its steps.
+const REPORT: u64 = 1 << 32;
+const READ_MIX: u64 = 2 << 32;
+
+impl World {
+    /// A process submits a chain.
+    pub(crate) fn submit(
+        &mut self,
+        n: usize,
+        op: OperationId,
+        device: usize,
+        chain: Chain,
+        durability: Durability,
+    ) {
+        self.trace.submit(op, device as u8, durability, &chain);
+        if let Some(s) = self.admit(n, op, device, chain) {
+            self.submissions[s].durable = durability == Durability::Durable;
+            self.advance(s);
+        }
+    }
+
+    /// A process reads.
+    pub(crate) fn read(&mut self, n: usize, op: OperationId, device: usize, range: Range) {
+        self.trace.read(op, device as u8, range.at, range.length);
+        let checked = match self.nodes[n].devices().get(device) {
+            Some(device) => device.check_range(range),
+            None => Ok(()),
+        };
+        if let Err(what) = checked {
+            return self.misuse(n, device, &what);
+        }
+        if let Some(s) = self.admit(n, op, device, Chain::new()) {
+            self.submissions[s].phase = Phase::Reading(range);
+            let at = self.now + self.device_time(s, 0, false);
+            self.schedule(s, at, Milestone::Read);
+        }
+    }
+
+    fn misuse(&mut self, n: usize, device: usize, what: &str) {
+        self.violate(Violation {
+            invariant: "storage".into(),
+            what: format!("n{n} device {device}: {what}"),
+        });
+    }
+
+    fn admit(&mut self, n: usize, op: OperationId, device: usize, chain: Chain) -> Option<usize> {
+        let node = &mut self.nodes[n];
+        let Some(mark) = node.devices().get_mut(device).map(|device| device.mark()) else {
+            self.misuse(n, device, "there is no such device");
+            return None;
+        };
+        node.in_flight += 1;
+        if node.in_flight > QUEUE_DEPTH {
+            self.misuse(n, device, &format!("more than {QUEUE_DEPTH} operations are in flight"));
+            return None;
+        }
+        let mut submission = Submission {
+            generation: 0,
+            live: true,
+            node: n as u8,
+            device: device as u8,
+            op,
+            chain,
+            durable: false,
+            step: 0,
+            outstanding: 0,
+            mark,
+            phase: Phase::Writing,
+            orphan: false,
+            broken: false,
+        };
+        Some(match self.free_submissions.pop() {
+            Some(slot) => {
+                submission.generation = self.submissions[slot as usize].generation + 1;
+                self.submissions[slot as usize] = submission;
+                slot as usize
+            }
+            None => {
+                self.submissions.push(submission);
+                self.submissions.len() - 1
+            }
+        })
+    }
+
+    fn release(&mut self, s: usize) {
+        let submission = &mut self.submissions[s];
+        submission.live = false;
+        if !submission.orphan {
+            self.nodes[usize::from(submission.node)].in_flight -= 1;
+        }
+        let chain = core::mem::take(&mut submission.chain);
+        self.out.recycle_chain(chain);
+        self.free_submissions.push(s as u32);
+    }
+
+    fn schedule(&mut self, s: usize, at: u64, milestone: Milestone) {
+        let generation = self.submissions[s].generation;
+        self.queue.push(at, Event::Storage { submission: s as u32, generation, milestone });
+    }
+
+    /// The draws about one part of an operation.
+    fn storage_draws(&self, s: usize, purpose: Purpose, part: u64) -> Draws {
+        let submission = &self.submissions[s];
+        let entity = u64::from(submission.node) << 8 | u64::from(submission.device);
+        operation_draws(self.draw.key(purpose, entity), submission.op).part(part)
+    }
+
+    fn device_time(&mut self, s: usize, step: u16, sync: bool) -> u64 {
+        let draws = self.storage_draws(s, Purpose::Disk, u64::from(step) << 1 | u64::from(sync));
+        let disk = self.nodes[usize::from(self.submissions[s].node)].disk;
+        let (low, high) =
+            if sync { (disk.sync_min, disk.sync_max) } else { (disk.write_min, disk.write_max) };
+        let mut time = draws.between(0, low, high);
+        if disk.stall != 0 && draws.chance(1, disk.stall) {
+            self.effects.count(Effect::Stalled);
+            time += draws.below(2, disk.stall_max) + 1;
+        }
+        time
+    }
+
+    /// Begins whatever the chain's next step allows.
+    fn advance(&mut self, s: usize) {
+        loop {
+            let submission = &mut self.submissions[s];
+            if submission.outstanding > 0 {
+                return;
+            }
+            let (n, device) = (usize::from(submission.node), usize::from(submission.device));
+            match submission.chain.get(usize::from(submission.step)) {
+                Some(Step::Write { .. }) => {
+                    if !self.launch_writes(s) {
+                        return;
+                    }
+                }
+                Some(Step::Drain) => {
+                    if self.nodes[n].devices[device].orphans() > 0 {
+                        self.submissions[s].phase = Phase::Draining;
+                        return;
+                    }
+                    submission.step += 1;
+                }
+                Some(Step::Persist(range)) => {
+                    let range = *range;
+                    if let Err(what) = self.nodes[n].devices[device].check_range(range) {
+                        return self.misuse(n, device, &what);
+                    }
+                    return self.begin_sync(s);
+                }
+                Some(Step::Barrier) => return self.begin_sync(s),
+                None if submission.durable => return self.begin_sync(s),
+                None => return self.begin_report(s),
+            }
+        }
+    }
+
+    fn begin_sync(&mut self, s: usize) {
+        self.submissions[s].phase = Phase::Syncing;
+        let at = self.now + self.device_time(s, self.submissions[s].step, true);
+        self.schedule(s, at, Milestone::Synced);
+    }
+
+    fn begin_report(&mut self, s: usize) {
+        self.submissions[s].phase = Phase::Reporting;
+        let most = self.nodes[usize::from(self.submissions[s].node)].disk.write_min;
+        let delay = self.storage_draws(s, Purpose::Disk, REPORT).between(0, 0, most);
+        self.schedule(s, self.now + delay, Milestone::Reported);
+    }
+
+    /// Launches the writes up to the next step of another kind; false if the process misused the device.
+    fn launch_writes(&mut self, s: usize) -> bool {
+        loop {
+            let submission = &mut self.submissions[s];
+            let (n, d, step) =
+                (usize::from(submission.node), usize::from(submission.device), submission.step);
+            let Some(Step::Write { at, buffer }) = submission.chain.get(usize::from(step)) else {
+                return true;
+            };
+            let device = &mut self.nodes[n].devices[d];
+            let launched = device
+                .check_write(*at, buffer.len())
+                .and_then(|()| device.launch(s as u32, submission.op, step, *at, buffer.clone()));
+            if let Err(what) = launched {
+                self.misuse(n, d, &what);
+                return false;
+            }
+            submission.step += 1;
+            submission.outstanding += 1;
+            let at = self.now + self.device_time(s, step, false);
+            self.schedule(s, at, Milestone::Landed(step));
+        }
+    }
+
+    pub(crate) fn storage_event(
+        &mut self,
+        s: u32,
+        generation: u32,
+        milestone: Milestone,
+        scene: &mut dyn Scene,
+    ) {
+        let s = s as usize;
+        let submission = &self.submissions[s];
+        if !submission.live || submission.generation != generation {
+            return;
+        }
+        match milestone {
+            Milestone::Landed(step) => self.landed(s, step),
+            Milestone::Synced => self.synced(s),
+            Milestone::Reported => self.reported(s, scene),
+            Milestone::Read => self.read_now(s, scene),
+        }
+    }
+
+    fn landed(&mut self, s: usize, step: u16) {
+        let submission = &mut self.submissions[s];
+        let (n, d, op) = (usize::from(submission.node), usize::from(submission.device), submission.op);
+        let node = &mut self.nodes[n];
+        let Some(orphan) = node.devices[d].land(s as u32, step, self.out.pool()) else { return };
+        submission.outstanding -= 1;
+        self.trace.storage(tag::WRITE_LANDED, self.now, n as u8, d as u8, op, step);
+        if !orphan {
+            self.advance(s);
+            return;
+        }
+        if node.process.is_some() {
+            self.effects.count(Effect::LateLanding);
+        }
+        self.orphan_went_on(s);
+        if self.nodes[n].devices[d].orphans() == 0 {
+            self.drained(n, d);
+        }
+    }
+
+    /// An operation of a dead process: does it still complete?
+    fn orphan_went_on(&mut self, s: usize) {
+        let submission = &self.submissions[s];
+        if submission.outstanding > 0 || submission.phase == Phase::Syncing {
+            return;
+        }
+        let whole = !submission.broken
+            && !submission.durable
+            && usize::from(submission.step) >= submission.chain.len();
+        if whole { self.begin_report(s) } else { self.release(s) }
+    }
+
+    /// No write of a former life is in flight on a device any more.
+    fn drained(&mut self, n: usize, d: usize) {
+        for s in 0..self.submissions.len() {
+            let submission = &mut self.submissions[s];
+            if submission.live
+                && submission.phase == Phase::Draining
+                && (usize::from(submission.node), usize::from(submission.device)) == (n, d)
+            {
+                submission.phase = Phase::Writing;
+                submission.step += 1;
+                self.advance(s);
+            }
+        }
+    }
+
+    fn synced(&mut self, s: usize) {
+        let submission = &mut self.submissions[s];
+        let (n, d, op) = (usize::from(submission.node), usize::from(submission.device), submission.op);
+        let step = submission.step;
+        let device = &mut self.nodes[n].devices[d];
+        match submission.chain.get(usize::from(step)) {
+            Some(Step::Persist(range)) => device.persist(*range, self.out.pool()),
+            _ => device.sync(submission.mark, op, step, self.out.pool()),
+        }
+        self.trace.storage(tag::DURABLE, self.now, n as u8, d as u8, op, step);
+        submission.phase = Phase::Writing;
+        if usize::from(step) >= submission.chain.len() {
+            // That was the implicit barrier at the end.
+            submission.durable = false;
+        } else {
+            submission.step += 1;
+        }
+        if submission.orphan { self.orphan_went_on(s) } else { self.advance(s) }
+    }
+
+    fn reported(&mut self, s: usize, scene: &mut dyn Scene) {
+        let submission = &self.submissions[s];
+        let (n, op) = (usize::from(submission.node), submission.op);
+        self.release(s);
+        self.completed(n, op, Completion::Done, scene);
+    }
+
+    fn read_now(&mut self, s: usize, scene: &mut dyn Scene) {
+        let submission = &self.submissions[s];
+        let Phase::Reading(range) = submission.phase else { return };
+        let (n, op) = (usize::from(submission.node), submission.op);
+        let draws = self.storage_draws(s, Purpose::Disk, READ_MIX);
+        let mut buffer = self.out.buffer();
+        let landed = |unit| draws.bits(unit) & 1 == 0;
+        self.nodes[n].devices[usize::from(self.submissions[s].device)].read(range, landed, &mut buffer);
+        self.release(s);
+        self.completed(n, op, Completion::Data(buffer.freeze()), scene);
+    }
+
+    fn completed(&mut self, n: usize, op: OperationId, result: Completion, scene: &mut dyn Scene) {
+        if self.nodes[n].process.is_some() {
+            self.arrive(n, Input::Completed { op, result }, Carried::default(), scene);
+        }
+    }
+
+    /// The process on `n` died, its kernel lives on.
+    pub(crate) fn orphan_storage(&mut self, n: usize) {
+        for d in 0..self.nodes[n].device_count {
+            let key = self.draw.key(Purpose::Orphan, (n << 8 | d) as u64);
+            let device = &mut self.nodes[n].devices[d];
+            let survives = device.geometry().media != Media::Memory;
+            let lands =
+                |op, step| survives && operation_draws(key, op).part(u64::from(step)).bits(0) & 1 == 0;
+            let mut vanished = Vec::new();
+            device.orphan(lands, |s, op, step| vanished.push((s, op, step)));
+            if !survives {
+                device.wipe();
+            }
+            for (s, op, step) in vanished {
+                self.effects.count(Effect::Vanished);
+                self.trace.storage(tag::VANISHED, self.now, n as u8, d as u8, op, step);
+                self.submissions[s as usize].outstanding -= 1;
+                self.submissions[s as usize].broken = true;
+            }
+        }
+        for s in 0..self.submissions.len() {
+            let submission = &mut self.submissions[s];
+            if !submission.live || submission.orphan || usize::from(submission.node) != n {
+                continue;
+            }
+            submission.orphan = true;
+            match submission.phase {
+                Phase::Writing if submission.outstanding > 0 => {}
+                Phase::Reporting => {}
+                Phase::Syncing => {
+                    let draws = self.storage_draws(s, Purpose::Orphan, REPORT);
+                    if draws.bits(u64::from(self.submissions[s].step)) & 1 == 0 {
+                        self.release(s);
+                    }
+                }
+                Phase::Writing | Phase::Draining | Phase::Reading(_) => self.release(s),
+            }
+        }
+        self.nodes[n].in_flight = 0;
+    }
+
+    /// `n` lost its power.
+    pub(crate) fn lose_power(&mut self, n: usize) {
+        for s in 0..self.submissions.len() {
+            if self.submissions[s].live && usize::from(self.submissions[s].node) == n {
+                self.submissions[s].orphan = true;
+                self.release(s);
+            }
+        }
+        self.nodes[n].in_flight = 0;
+        for d in 0..self.nodes[n].device_count {
+            let key = self.draw.key(Purpose::Image, (n << 8 | d) as u64);
+            // How much of everything survives this time: hardly anything, half, nearly everything, all or nothing.
+            let share = [0, 100_000, 500_000, 900_000, 1_000_000]
+                [Draws::of(key, u64::from(self.nodes[n].life)).below(0, 5) as usize];
+            let keeps = |op, step: u16, unit| {
+                operation_draws(key, op).part(u64::from(step)).part(unit).chance(0, share)
+            };
+            let device = &mut self.nodes[n].devices[d];
+            if device.geometry().media == Media::Memory {
+                device.wipe();
+                continue;
+            }
+            let report = device.lose_power(keeps);
+            if report.is_empty() {
+                continue;
+            }
+            self.trace.image(self.now, n as u8, d as u8, &report);
+            let mut seen: Vec<OperationId> = Vec::new();
+            for write in &report {
+                if write.completed && write.lost > 0 {
+                    self.effects.count(Effect::UnsyncedLost);
+                }
+                if !seen.contains(&write.op) {
+                    seen.push(write.op);
+                    let parts = report.iter().filter(|part| part.op == write.op);
+                    let (kept, lost) =
+                        parts.fold((0, 0), |(kept, lost), part| (kept + part.kept, lost + part.lost));
+                    if kept > 0 && lost > 0 {
+                        self.effects.count(Effect::Torn);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The draws about an operation of a device whose key is `key`.
+fn operation_draws(key: u64, op: OperationId) -> Draws {
+    Draws::of(key, u64::from(op.incarnation.0) << 32 | u64::from(op.number))
+}
