@@ -101,8 +101,11 @@ const END: u64 = 250 * MILLIS;
 /// Draws a small schedule: crashes of up to four, a network that loses, doubles and damages messages, a partition.
 fn schedule(random: &mut Random) -> Schedule {
     let mut faults = Vec::new();
+    // A second crash of the same node finds what a second crash of another one does not.
+    let victim = (random.below(2) == 0).then(|| any_node(random));
     for _ in 0..=random.below(4) {
-        faults.push(Timed { at: random.below(TROUBLE), fault: crash(random) });
+        let target = victim.unwrap_or_else(|| any_node(random));
+        faults.push(Timed { at: random.below(TROUBLE), fault: crash(target, random) });
     }
     if random.below(2) == 0 {
         faults.push(Timed { at: random.below(TROUBLE), fault: partition(random) });
@@ -129,10 +132,11 @@ fn schedule(random: &mut Random) -> Schedule {
             ..Network::default()
         },
         disk: Disk {
+            // Slow, because what matters happens while a vote is on its way to the disk.
             write_min: 50 * MICROS,
-            write_max: 100 * MICROS + random.below(MILLIS),
-            sync_min: 200 * MICROS,
-            sync_max: 500 * MICROS + random.below(8 * MILLIS),
+            write_max: 100 * MICROS + random.below(10 * MILLIS),
+            sync_min: MILLIS,
+            sync_max: MILLIS + random.below(20 * MILLIS),
             ..Disk::default()
         },
         turns: Turns { burst: sometimes(random, 500_000), burst_max: 200 * MICROS },
@@ -141,16 +145,21 @@ fn schedule(random: &mut Random) -> Schedule {
     }
 }
 
-fn crash(random: &mut Random) -> Fault {
+fn crash(target: Target, random: &mut Random) -> Fault {
     Fault::Crash {
-        target: any_node(random),
+        target,
         loss: if random.below(2) == 0 { Loss::Power } else { Loss::Process },
         cut: match random.below(3) {
             0 => Cut::Now,
             1 => Cut::AfterOutput(random.below(4) as u16),
             _ => Cut::Drawn,
         },
-        restart_after: Some(MILLIS + random.below(30 * MILLIS)),
+        // Half of them soon enough to meet writes of the life before.
+        restart_after: Some(if random.below(2) == 0 {
+            random.below(MILLIS)
+        } else {
+            random.below(30 * MILLIS)
+        }),
     }
 }
 
