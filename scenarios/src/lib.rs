@@ -2,9 +2,11 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
+pub mod efficacy;
 pub mod history;
 pub mod linearizable;
 pub mod oracles;
+pub mod paxos_scene;
 pub mod story;
 pub mod toy;
 pub mod workload;

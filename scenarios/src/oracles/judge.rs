@@ -80,6 +80,7 @@ impl Judge {
                 self.phase_one.see(by, step)?;
                 self.one_value.see(by, step)?;
                 self.validity.see(by, step)?;
+                self.acknowledged.see(by, step)?;
             }
             Step::Accept { .. } => {
                 self.durability.see(by, step)?;
@@ -107,7 +108,8 @@ impl Judge {
         self.prefix.see(by, step)?;
         self.agreement.see(by, step)?;
         self.validity.see(by, step)?;
-        self.majority.see(by, step)
+        self.majority.see(by, step)?;
+        self.acknowledged.see(by, step)
     }
 
     /// Judges liveness at true time `at`, when nothing but a client moved.
@@ -130,7 +132,7 @@ impl Judge {
     /// A client holds the answer to a command.
     ///
     /// # Errors
-    /// I12 if no node had executed it.
+    /// I12 if nobody had decided it.
     pub fn acknowledge(&mut self, command: CommandSeen) -> Verdict {
         self.acknowledged.acknowledge(command, &self.once)
     }
@@ -175,7 +177,7 @@ impl Judge {
         self.liveness.finish(at, slot, &self.prefix)?;
         // Only a run that had its time to converge owes every acknowledged command to every live node.
         if self.is_settled() {
-            self.acknowledged.finish(self.liveness.live(), &self.prefix)?;
+            self.acknowledged.finish(self.liveness.live(), &self.prefix, &self.once)?;
         }
         Ok(())
     }

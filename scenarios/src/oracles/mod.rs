@@ -25,7 +25,7 @@ pub mod prefix;
 pub mod promises;
 pub mod step;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod validity;
 
 pub use judge::Judge;
