@@ -69,9 +69,9 @@ impl<M: StateMachine> Replica<M> {
         &self.machine
     }
 
-    /// Where it stands; `None` before it has started and read its journal.
+    /// Where it stands; `None` before it has read its journal, and after it halted.
     pub fn status(&self) -> Option<Standing> {
-        let engine = self.engine.as_ref().filter(|engine| engine.is_running())?;
+        let engine = self.engine.as_ref().filter(|engine| engine.is_running() && !self.halted)?;
         let leads = match &engine.role {
             Role::Leader(leadership) => Some(leadership.ballot),
             _ => None,

@@ -1,0 +1,220 @@
+//! Three or more replicas on one thread over in-memory devices and a network that loses nothing, for tests and
+//! benchmarks of the core alone. Faults are the simulator's business.
+
+use seedfast_core::client::{Request, Verb};
+use seedfast_core::machine::StateMachine;
+use seedfast_core::paxos::{Config, Replica, format};
+use seedfast_core::{
+    Buffer, ClusterId, Completion, ConnectionId, Duration, Geometry, GroupId, Incarnation, Input, Instant,
+    NodeId, Now, OperationId, Outbox, Output, PeerSet, Process, SessionId, Start, Step, TimerId, WallTime,
+};
+use std::collections::VecDeque;
+
+/// The group of every cluster here.
+pub(crate) const GROUP: GroupId = GroupId(1);
+/// The cluster of every cluster here.
+pub(crate) const CLUSTER: ClusterId = ClusterId(7);
+/// The journals wrap in so much memory: this bench never reads them back.
+pub(crate) const DEVICE_BYTES: usize = 8 << 20;
+
+/// Adds up the first eight bytes of every command.
+#[derive(Default)]
+pub(crate) struct Sum {
+    pub(crate) sum: u64,
+    pub(crate) count: u64,
+}
+
+impl StateMachine for Sum {
+    fn apply(&mut self, _: WallTime, command: &[u8], reply: &mut Vec<u8>) {
+        self.sum = self.sum.wrapping_add(u64::from_le_bytes(command[..8].try_into().expect("eight bytes")));
+        self.count += 1;
+        reply.extend_from_slice(&self.count.to_le_bytes());
+    }
+    fn query(&self, _: &[u8], reply: &mut Vec<u8>) {
+        reply.extend_from_slice(&self.sum.to_le_bytes());
+    }
+    fn digest(&self) -> u64 {
+        self.sum
+    }
+    fn snapshot(&self, _: &mut Vec<u8>) {}
+    fn restore(&mut self, _: &[u8]) -> Result<(), seedfast_core::codec::Malformed> {
+        Ok(())
+    }
+}
+
+pub(crate) struct Node {
+    pub(crate) replica: Replica<Sum>,
+    pub(crate) inbox: VecDeque<Input>,
+    pub(crate) device: Vec<u8>,
+    timers: [Option<Instant>; 8],
+    /// What the next submissions come to; done when there is none.
+    pub(crate) completions: VecDeque<Completion>,
+    /// Why it halted.
+    pub(crate) halted: Option<String>,
+}
+
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) out: Outbox,
+    outputs: Vec<Output>,
+    pub(crate) responses: Vec<Buffer>,
+    pub(crate) now: u64,
+}
+
+/// The first input of `id`'s life number `incarnation`.
+pub(crate) fn start(id: usize, incarnation: u32) -> Start {
+    Start {
+        incarnation: Incarnation(incarnation),
+        entropy: [id as u8 + 1; 32],
+        cluster: CLUSTER,
+        node: NodeId(id as u8),
+        devices: vec![Geometry::disk(1 << 60)],
+        queue_depth: 16,
+        frame_limit: 16 << 20,
+    }
+}
+
+impl Cluster {
+    /// `count` formatted replicas that are about to start, each with what `change` makes of the default settings.
+    pub(crate) fn new(count: usize, change: impl Fn(&mut Config)) -> Self {
+        let nodes = (0..count)
+            .map(|id| {
+                let mut config = Config::new(GROUP, PeerSet::first(count));
+                change(&mut config);
+                let mut device = vec![0; DEVICE_BYTES];
+                for (at, bytes) in format(CLUSTER, GROUP, NodeId(id as u8)) {
+                    device[at as usize..at as usize + bytes.len()].copy_from_slice(&bytes);
+                }
+                let inbox = VecDeque::from([Input::Start(start(id, 1))]);
+                let replica = Replica::new(config, Sum::default()).expect("the configuration is valid");
+                Node { replica, inbox, device, timers: [None; 8], completions: VecDeque::new(), halted: None }
+            })
+            .collect();
+        Cluster { nodes, out: Outbox::new(false), outputs: Vec::new(), responses: Vec::new(), now: 0 }
+    }
+
+    /// Everybody's clocks.
+    pub(crate) fn now(&self) -> Now {
+        Now { monotonic: Instant::from_nanos(self.now), wall: WallTime(self.now as i64) }
+    }
+
+    /// One turn of `id`, its outputs carried out.
+    pub(crate) fn turn(&mut self, id: usize, input: Input) {
+        let now = self.now();
+        self.nodes[id].replica.turn(now, input, &mut self.out);
+        let mut outputs = std::mem::take(&mut self.outputs);
+        self.out.swap(&mut outputs);
+        for output in outputs.drain(..) {
+            self.carry_out(id, output);
+        }
+        self.outputs = outputs;
+    }
+
+    fn carry_out(&mut self, id: usize, output: Output) {
+        match output {
+            Output::Send { to, kind, group, frame } => {
+                for peer in to.iter() {
+                    let frame = frame.clone();
+                    let from = NodeId(id as u8);
+                    self.nodes[peer.0 as usize].inbox.push_back(Input::Receive { from, kind, group, frame });
+                }
+            }
+            Output::Timer { id: TimerId(timer), at } => self.nodes[id].timers[timer as usize] = at,
+            Output::Submit { op, chain, .. } => {
+                for step in &chain {
+                    if let Step::Write { at, buffer } = step {
+                        let at = *at as usize % (DEVICE_BYTES - (2 << 20));
+                        self.nodes[id].device[at..at + buffer.len()].copy_from_slice(buffer);
+                    }
+                }
+                self.out.recycle_chain(chain);
+                let result = self.nodes[id].completions.pop_front().unwrap_or(Completion::Done);
+                self.complete(id, op, result);
+            }
+            Output::Read { op, range, .. } => {
+                let at = range.at as usize;
+                let bytes = self.nodes[id].device.get(at..at + range.length as usize).unwrap_or(&[]);
+                let result = Completion::Data(Buffer::copy_from(bytes));
+                self.complete(id, op, result);
+            }
+            Output::Respond { bytes, .. } => self.responses.push(bytes),
+            Output::Halt { why } => self.nodes[id].halted = Some(String::from_utf8_lossy(&why).into_owned()),
+            _ => {}
+        }
+    }
+
+    fn complete(&mut self, id: usize, op: OperationId, result: Completion) {
+        self.nodes[id].inbox.push_back(Input::Completed { op, result });
+    }
+
+    /// One burst of every node: whatever lies in its inbox, then the end of the burst.
+    pub(crate) fn round(&mut self) {
+        for id in 0..self.nodes.len() {
+            let mut waiting = self.nodes[id].inbox.len();
+            if waiting == 0 {
+                continue;
+            }
+            while waiting > 0 {
+                let input = self.nodes[id].inbox.pop_front().expect("it was counted");
+                self.turn(id, input);
+                waiting -= 1;
+            }
+            self.turn(id, Input::EndOfBurst);
+        }
+    }
+
+    /// Hands over every timer that is due.
+    pub(crate) fn fire_timers(&mut self) {
+        for id in 0..self.nodes.len() {
+            for timer in 0..8 {
+                if self.nodes[id].timers[timer].is_some_and(|at| at <= self.now().monotonic) {
+                    self.nodes[id].timers[timer] = None;
+                    self.turn(id, Input::Timer { id: TimerId(timer as u16) });
+                    self.turn(id, Input::EndOfBurst);
+                }
+            }
+        }
+    }
+
+    /// Whether nothing is on its way.
+    pub(crate) fn idle(&self) -> bool {
+        self.nodes.iter().all(|node| node.inbox.is_empty())
+    }
+
+    /// Bursts until nothing is on its way.
+    pub(crate) fn settle(&mut self) {
+        while !self.idle() {
+            self.round();
+        }
+    }
+
+    /// Lets simulated time pass until somebody leads, and says who.
+    pub(crate) fn elect(&mut self) -> usize {
+        loop {
+            self.settle();
+            let leads = |node: &Node| node.replica.status().is_some_and(|status| status.leads.is_some());
+            if let Some(leader) = self.nodes.iter().position(leads) {
+                return leader;
+            }
+            self.now += Duration::from_millis(10).as_nanos();
+            self.fire_timers();
+        }
+    }
+
+    /// A request of session `session`, on a connection of the same number, into `to`'s inbox.
+    pub(crate) fn request(
+        &mut self,
+        to: usize,
+        verb: Verb,
+        session: SessionId,
+        sequence: u64,
+        payload: &[u8],
+    ) {
+        let mut bytes = self.out.buffer();
+        Request { verb, acknowledged_below: sequence, payload }.encode(&mut bytes);
+        let bytes = bytes.freeze();
+        let connection = ConnectionId(session.0);
+        let input = Input::Request { group: GROUP, connection, session, sequence, bytes };
+        self.nodes[to].inbox.push_back(input);
+    }
+}

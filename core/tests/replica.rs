@@ -1,0 +1,203 @@
+//! What a replica does with devices, frames and requests that are not as they should be.
+
+#[allow(dead_code, reason = "each user takes what it needs")]
+mod cluster;
+
+use cluster::{CLUSTER, Cluster, GROUP, start};
+use seedfast_core::client::{Response, Status, Verb};
+use seedfast_core::paxos::wire::{Address, Message, kind};
+use seedfast_core::paxos::{Ballot, Slot, format};
+use seedfast_core::{
+    Buffer, ClusterId, Completion, ConnectionId, Failure, GroupId, Input, NodeId, Outbox, SessionId,
+};
+
+fn three() -> Cluster {
+    Cluster::new(3, |_| {})
+}
+
+fn statuses(cluster: &mut Cluster) -> Vec<Status> {
+    let responses = std::mem::take(&mut cluster.responses);
+    responses.iter().map(|bytes| Response::decode(bytes).expect("a response").status).collect()
+}
+
+fn open_session(cluster: &mut Cluster, leader: usize) -> SessionId {
+    cluster.request(leader, Verb::OpenSession, SessionId::NONE, 1, &[]);
+    cluster.settle();
+    let bytes = cluster.responses.pop().expect("an answer");
+    let response = Response::decode(&bytes).expect("a response");
+    assert_eq!(response.status, Status::Done);
+    response.session
+}
+
+#[test]
+fn commands_are_applied_everywhere_and_answered_once() {
+    let mut cluster = three();
+    let leader = cluster.elect();
+    let session = open_session(&mut cluster, leader);
+    for number in 1..=10_u64 {
+        cluster.request(leader, Verb::Command, session, number, &number.to_le_bytes());
+    }
+    cluster.settle();
+    assert_eq!(statuses(&mut cluster), [Status::Done; 10]);
+    cluster.now += 100_000_000;
+    cluster.fire_timers();
+    cluster.settle();
+    assert!(cluster.nodes.iter().all(|node| node.replica.machine().sum == 55));
+}
+
+#[test]
+fn a_retry_is_answered_from_the_session_table() {
+    let mut cluster = three();
+    let leader = cluster.elect();
+    let session = open_session(&mut cluster, leader);
+    for _ in 0..3 {
+        cluster.request(leader, Verb::Command, session, 1, &7_u64.to_le_bytes());
+        cluster.settle();
+    }
+    assert_eq!(statuses(&mut cluster), [Status::Done; 3]);
+    assert_eq!(cluster.nodes[leader].replica.machine().count, 1);
+}
+
+#[test]
+fn an_unformatted_device_is_refused() {
+    let mut cluster = three();
+    cluster.nodes[0].device.fill(0);
+    cluster.settle();
+    let why = cluster.nodes[0].halted.clone().expect("it halts");
+    assert!(why.contains("holds no identity"), "{why}");
+    assert_eq!(cluster.nodes[0].replica.status(), None, "it takes no part (I20)");
+}
+
+#[test]
+fn a_device_of_another_cluster_group_or_node_is_refused() {
+    let foreign = [
+        format(ClusterId(8), GROUP, NodeId(0)),
+        format(CLUSTER, GroupId(9), NodeId(0)),
+        format(CLUSTER, GROUP, NodeId(1)),
+    ];
+    for contents in foreign {
+        let mut cluster = three();
+        for (at, bytes) in &contents {
+            cluster.nodes[0].device[*at as usize..*at as usize + bytes.len()].copy_from_slice(bytes);
+        }
+        let before = cluster.nodes[0].device.clone();
+        cluster.settle();
+        let why = cluster.nodes[0].halted.clone().expect("it halts");
+        assert!(why.contains("another cluster, group or node"), "{why}");
+        assert_eq!(cluster.nodes[0].device, before, "it is left as it was");
+    }
+}
+
+#[test]
+fn a_failed_sync_ends_the_life() {
+    let mut cluster = three();
+    let leader = cluster.elect();
+    cluster.nodes[leader].completions.push_back(Completion::Failed(Failure::Device));
+    cluster.request(leader, Verb::OpenSession, SessionId::NONE, 1, &[]);
+    cluster.settle();
+    let why = cluster.nodes[leader].halted.clone().expect("it halts");
+    assert!(why.contains("a sync failed"), "{why}");
+    cluster.request(leader, Verb::OpenSession, SessionId::NONE, 2, &[]);
+    cluster.settle();
+    assert!(statuses(&mut cluster).len() <= 1, "nothing is answered after the halt");
+}
+
+#[test]
+fn a_completion_of_a_former_life_is_ignored() {
+    let mut cluster = three();
+    let leader = cluster.elect();
+    let stale = seedfast_core::OperationId { incarnation: start(leader, 0).incarnation, number: 4 };
+    cluster.turn(leader, Input::Completed { op: stale, result: Completion::Failed(Failure::Device) });
+    assert_eq!(cluster.nodes[leader].halted, None);
+}
+
+#[test]
+fn frames_of_others_change_nothing() {
+    let mut cluster = three();
+    let leader = cluster.elect();
+    let before = cluster.nodes[leader].replica.status();
+    let honest = Address { cluster: CLUSTER, group: GROUP, epoch: 0 };
+    let message = Message::Prepare { ballot: Ballot::new(99, NodeId(2)), from: Slot(0) };
+    let mut out = Outbox::new(false);
+    let strangers = [
+        Address { cluster: ClusterId(8), ..honest },
+        Address { group: GroupId(2), ..honest },
+        Address { epoch: 1, ..honest },
+    ];
+    let mut frames: Vec<(NodeId, seedfast_core::Kind, Buffer)> = strangers
+        .iter()
+        .map(|address| (NodeId(2), kind::PREPARE, message.encode(address, NodeId(2), &mut out)))
+        .collect();
+    let frame = message.encode(&honest, NodeId(2), &mut out);
+    frames.push((NodeId(1), kind::PREPARE, frame.clone()));
+    frames.push((NodeId(2), kind::ACCEPT, frame.clone()));
+    frames.push((NodeId(7), kind::PREPARE, message.encode(&honest, NodeId(7), &mut out)));
+    for cut in 0..frame.len() {
+        frames.push((NodeId(2), kind::PREPARE, frame.slice(0, cut)));
+    }
+    for bit in 0..frame.len() * 8 {
+        let mut damaged = frame.to_vec();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        frames.push((NodeId(2), kind::PREPARE, Buffer::from(damaged)));
+    }
+    for (from, kind, frame) in frames {
+        cluster.turn(leader, Input::Receive { from, kind, group: GROUP, frame });
+        assert_eq!(cluster.nodes[leader].replica.status(), before);
+    }
+    cluster.turn(leader, Input::Receive { from: NodeId(2), kind: kind::PREPARE, group: GROUP, frame });
+    assert_ne!(cluster.nodes[leader].replica.status(), before, "the honest one does change something");
+}
+
+#[test]
+fn requests_that_make_no_sense_are_answered() {
+    let mut cluster = three();
+    let leader = cluster.elect();
+    let follower = (leader + 1) % 3;
+    let session = open_session(&mut cluster, leader);
+    let request = |group, bytes: &[u8]| Input::Request {
+        group,
+        connection: ConnectionId(1),
+        session,
+        sequence: 1,
+        bytes: Buffer::copy_from(bytes),
+    };
+    cluster.turn(leader, request(GROUP, b"nonsense"));
+    assert_eq!(statuses(&mut cluster), [Status::Malformed]);
+    cluster.turn(leader, request(GroupId(5), b"nonsense"));
+    assert_eq!(statuses(&mut cluster), [Status::Malformed]);
+    cluster.request(follower, Verb::Command, session, 1, &[0; 8]);
+    cluster.request(follower, Verb::Query, session, 1, &[]);
+    cluster.settle();
+    assert_eq!(statuses(&mut cluster), [Status::NotLeader; 2]);
+    cluster.request(leader, Verb::Command, SessionId(77), 1, &[0; 8]);
+    cluster.settle();
+    assert_eq!(statuses(&mut cluster), [Status::SessionUnknown]);
+    let config = seedfast_core::paxos::Config::new(GROUP, seedfast_core::PeerSet::first(3));
+    cluster.request(leader, Verb::Command, session, 1, &vec![0; config.batch_bytes as usize]);
+    cluster.settle();
+    assert_eq!(statuses(&mut cluster), [Status::Malformed], "it is larger than a batch can be");
+}
+
+#[test]
+fn a_leader_that_nobody_answers_refuses_what_it_has_no_room_for() {
+    let mut cluster = Cluster::new(3, |config| {
+        config.window = 2;
+        config.batch_commands = 4;
+    });
+    let leader = cluster.elect();
+    let session = open_session(&mut cluster, leader);
+    // Bursts of the leader alone: its accepts are never answered.
+    for number in 1..=40 {
+        cluster.request(leader, Verb::Command, session, number, &[0; 8]);
+        let input = cluster.nodes[leader].inbox.pop_front().expect("the request");
+        cluster.turn(leader, input);
+        cluster.turn(leader, Input::EndOfBurst);
+    }
+    let refused = statuses(&mut cluster);
+    assert!(refused.iter().all(|status| *status == Status::Overloaded));
+    assert!(
+        refused.len() >= 30,
+        "two slots of at most four commands and one open batch fit, not {}",
+        40 - refused.len()
+    );
+}
