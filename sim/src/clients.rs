@@ -119,7 +119,7 @@ impl World {
                 if connection != 0 {
                     self.connections[connection as usize - 1].client_open = false;
                     let id = self.next_id();
-                    self.trace.client_close(self.now, c as u8, to.0, connection);
+                    self.trace.client_close(self.now, c as u8, to.0, connection, id);
                     self.stream(endpoint, n, id, connection, 0, Cargo::Close);
                 }
             }

@@ -251,6 +251,7 @@ impl World {
         if !outputs.is_empty() {
             self.effects.count(Effect::Slowed);
         }
+        self.trace.slow_turn_ended(self.now, n as u8, life);
         self.carry_out(n, &mut outputs, scene);
         self.nodes[n].late = outputs;
         if self.checks {

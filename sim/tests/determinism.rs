@@ -3,7 +3,7 @@
 mod common;
 use common::*;
 use seedfast_core::{Durability, Input, NodeId, Now, Outbox};
-use seedfast_sim::trace::{Compare, Memory};
+use seedfast_sim::trace::{Compare, Memory, Reader, What};
 use seedfast_sim::*;
 
 /// Everybody talks to everybody, writes, and says what it hears.
@@ -20,7 +20,8 @@ fn chatter(toy: &mut Toy, now: Now, input: Input, out: &mut Outbox) {
                 toy.send(out, peer, &bytes[..toy.count as usize % 40]);
             }
             let number = toy.count as u32;
-            toy.write(out, number, u64::from(number) % 64 * 2, 2, number as u8, Durability::Durable);
+            let how = if number.is_multiple_of(4) { Durability::Durable } else { Durability::Visible };
+            toy.write(out, number, u64::from(number) % 64 * 2, 2, number as u8, how);
             toy.wake(out, now, 7 * MS);
         }
         Input::Receive { frame, .. } => toy.say(out, &frame),
@@ -109,6 +110,27 @@ fn a_world_that_ran_a_thousand_other_seeds_gives_the_same_bytes() {
     };
     warm.run(1, &storm(), &mut Stage::new(panics), &mut NoTrace);
     assert_eq!(warm.run(42, &storm(), &mut stage(), &mut NoTrace), cold);
+}
+
+#[test]
+fn every_record_of_a_stormy_run_is_read_back_and_shown() {
+    let mut memory = Memory::default();
+    let outcome = World::new().run(7, &storm(), &mut stage(), &mut memory);
+    let reader = Reader::new(&memory.0).expect("a trace");
+    assert_eq!((reader.seed(), reader.nodes(), reader.clients()), (7, 3, 1));
+    let events: Vec<_> = reader.clone().collect::<Result<_, _>>().expect("every record makes sense");
+    assert_eq!(events.len() as u64, outcome.events);
+    assert!(events.windows(2).all(|pair| pair[0].at <= pair[1].at && pair[0].index + 1 == pair[1].index));
+    let text: String = events.iter().map(|event| format!("{event}\n")).collect();
+    for word in
+        ["receive", "send", "power lost", "image", "landed", "durable", "fault", "request", "slow turn"]
+    {
+        assert!(text.contains(word), "{word}");
+    }
+    assert!(matches!(events.last().map(|event| &event.what), Some(What::Verdict { invariant: "", .. })));
+    let tenth = &events[9];
+    assert_eq!(reader.clone().event_at(tenth.offset + 1).as_ref(), Some(tenth));
+    assert!(Reader::new(b"no trace").is_err());
 }
 
 #[test]

@@ -242,6 +242,15 @@ impl Trace {
         }
     }
 
+    /// The outputs of a slow turn leave.
+    pub(crate) fn slow_turn_ended(&mut self, at: u64, node: u8, life: u32) {
+        let mut fields = Fields::<16>::new(tag::SLOW_TURN_ENDED);
+        fields.u64(at);
+        fields.u8(node);
+        fields.u32(life);
+        self.append(&fields);
+    }
+
     /// A process sends; one [`fate`](Self::fate) per destination follows.
     #[inline]
     pub(crate) fn send(&mut self, to: PeerSet, kind: Kind, group: GroupId, first_id: u64, frame: &[u8]) {
@@ -484,12 +493,13 @@ impl Trace {
     }
 
     /// A client drops its connection; one fate follows.
-    pub(crate) fn client_close(&mut self, at: u64, client: u8, to: u8, connection: u64) {
-        let mut fields = Fields::<24>::new(tag::CLIENT_CLOSE);
+    pub(crate) fn client_close(&mut self, at: u64, client: u8, to: u8, connection: u64, id: u64) {
+        let mut fields = Fields::<32>::new(tag::CLIENT_CLOSE);
         fields.u64(at);
         fields.u8(client);
         fields.u8(to);
         fields.u64(connection);
+        fields.u64(id);
         self.append(&fields);
     }
 

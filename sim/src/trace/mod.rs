@@ -3,12 +3,12 @@
 //! `docs/trace.md` documents every record byte by byte. The hash of a run is XXH3-128 of exactly these bytes, so
 //! `xxh128sum` of a trace file prints what the run printed.
 
-//mod decode;
+mod decode;
 pub(crate) mod encode;
-//mod show;
+mod show;
 mod sink;
 
-//pub use decode::{Event, ImageWrite, Reader, Reason, Sent, Step, What, Who};
+pub use decode::{Event, ImageWrite, Reader, Reason, Sent, Step, What, Who};
 pub use sink::{Compare, File, Memory, NoTrace, TraceSink};
 
 /// The first eight bytes of every trace; the last one is the version of the format.
@@ -26,6 +26,7 @@ pub(crate) mod tag {
     pub(crate) const CONTROL: u8 = 0x17;
     pub(crate) const WRITABLE: u8 = 0x18;
     pub(crate) const LANDED_REMOTE: u8 = 0x19;
+    pub(crate) const SLOW_TURN_ENDED: u8 = 0x1a;
     pub(crate) const SEND: u8 = 0x20;
     pub(crate) const SET_TIMER: u8 = 0x21;
     pub(crate) const SUBMIT: u8 = 0x22;
