@@ -13,6 +13,8 @@ mod leader;
 mod learner;
 mod log;
 pub mod observe;
+#[cfg(test)]
+mod properties;
 mod replica;
 mod sessions;
 pub mod timer;
