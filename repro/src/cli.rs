@@ -1,0 +1,177 @@
+//! The command line. [`main`] is all that a binary needs to offer it over scenarios of its own:
+//!
+//! ```no_run
+//! # use seedfast_sim::Scenario;
+//! # static MINE: [&dyn Scenario; 0] = [];
+//! fn main() -> std::process::ExitCode {
+//!     seedfast::cli::main(&MINE)
+//! }
+//! ```
+//!
+//! Exit codes: 0 all held; 1 an invariant was violated; 2 usage or environment; 3 two runs of one seed differed.
+
+use crate::duration;
+use crate::identity::Identity;
+use crate::seeds::{Seeds, Shard};
+use crate::text::Console;
+use crate::trouble::Trouble;
+use crate::{replay, run, scenarios};
+use clap::{Args, Parser, Subcommand};
+use seedfast_sim::Scenario;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Throws seeded schedules of faults at replicated services, judges every run, and replays any of them byte for byte.
+#[derive(Parser)]
+#[command(name = "seedfast", version, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 all held; 1 an invariant was violated; 2 usage or environment; \
+                        3 two runs of one seed differed.")]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run many seeds: by default all scenarios without a planted bug, for 20 seconds
+    Run(Run),
+    /// Run one seed, or the bundle of a failed one, and look at it
+    Replay(Replay),
+    /// List what can be run
+    Scenarios {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What `run` is told.
+#[derive(Args)]
+pub(crate) struct Run {
+    /// Which scenarios; seeds are dealt among them
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenarios: Vec<String>,
+    /// How many seeds from a base that follows from the commit (20000), or which ones, the end excluded (100..200)
+    #[arg(long, value_name = "N | A..B")]
+    pub(crate) seeds: Option<Seeds>,
+    /// How many seeds run beside each other [default: one for each processor]
+    #[arg(long, short, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub(crate) jobs: Option<u16>,
+    /// Begin no seed after this time (10m); with --seeds, whichever ends first
+    #[arg(long = "for", value_name = "TIME", value_parser = nanoseconds)]
+    pub(crate) limit: Option<Duration>,
+    /// Run only the I-th of N parts of the seeds, counted from 1; `auto` reads it from Slurm, Kubernetes or CI
+    #[arg(long, value_name = "I/N | auto")]
+    pub(crate) shard: Option<Shard>,
+    /// Print one JSON object instead of a summary
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Where the bundles of failing seeds are written [default: seedfast-failures]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Go on after a failure instead of stopping at the lowest seed that failed
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+    /// How many seeds of a hundred are run twice and compared byte for byte
+    #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) rerun: u8,
+    /// How long one seed may take on the wall clock before it counts as looping for ever
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = nanoseconds)]
+    pub(crate) watchdog: Duration,
+}
+
+/// What `replay` is told.
+#[derive(Args)]
+pub(crate) struct Replay {
+    /// A scenario, followed by a seed; or the bundle of a failed seed
+    #[arg(value_name = "SCENARIO | BUNDLE")]
+    pub(crate) what: String,
+    /// The seed, after a scenario
+    pub(crate) seed: Option<String>,
+    /// Write the trace's canonical bytes; `xxh128sum` of the file is the trace's hash
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Write the clients' history, one JSON object a line, in Jepsen's shape
+    #[arg(long, value_name = "FILE")]
+    pub(crate) history: Option<PathBuf>,
+    /// Write the protocol's trace, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) events: Option<PathBuf>,
+    /// Stop at this simulated time (1.5s)
+    #[arg(long, value_name = "TIME", value_parser = nanoseconds)]
+    pub(crate) until: Option<Duration>,
+    /// Print every event
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// With --verbose, only events of these nodes (1,2)
+    #[arg(long, value_name = "N", value_delimiter = ',', requires = "verbose")]
+    pub(crate) node: Vec<u8>,
+    /// With --verbose, only events whose line contains one of these words (receive,crash)
+    #[arg(long, value_name = "WORD", value_delimiter = ',', requires = "verbose")]
+    pub(crate) kind: Vec<String>,
+    /// Run it twice, in a cold world and in one that ran other seeds, and name the first event that differs
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// How long it may take on the wall clock before it counts as looping for ever
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = nanoseconds)]
+    pub(crate) watchdog: Duration,
+}
+
+fn nanoseconds(text: &str) -> Result<Duration, Trouble> {
+    duration::parse(text).map(Duration::from_nanos)
+}
+
+/// The whole program: parses the arguments of the process, runs, and says how to exit.
+pub fn main(scenarios: &[&'static dyn Scenario]) -> ExitCode {
+    let (mut out, mut err) = (io::stdout(), io::stderr());
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let mut console = Console {
+        colour: out.is_terminal() && !plain,
+        live: err.is_terminal(),
+        out: &mut out,
+        err: &mut err,
+    };
+    ExitCode::from(run_with(scenarios, std::env::args_os(), &mut console))
+}
+
+/// The same with given arguments (the program's name first) and output; gives the exit code.
+pub fn run_with(
+    scenarios: &[&'static dyn Scenario],
+    arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    console: &mut Console<'_>,
+) -> u8 {
+    let parsed = match CommandLine::try_parse_from(arguments) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let text = error.render().to_string();
+            if error.use_stderr() {
+                console.note(&text);
+                return 2;
+            }
+            return console.print(&text).map_or(2, |()| 0);
+        }
+    };
+    let result = match parsed.command {
+        Command::Run(options) => run::run(scenarios, &options, console),
+        Command::Replay(options) => replay::replay(scenarios, &options, console),
+        Command::Scenarios { json } => scenarios::list(scenarios, json, console),
+    };
+    result.unwrap_or_else(|trouble| {
+        console.note(&format!("error: {trouble}\n"));
+        2
+    })
+}
+
+/// One line that says which build this is.
+pub(crate) fn banner() -> String {
+    let identity = Identity::current();
+    let contracts = if identity.contracts { "on" } else { "off" };
+    format!(
+        "seedfast {}, commit {}, contracts {contracts}",
+        env!("CARGO_PKG_VERSION"),
+        identity.short_commit()
+    )
+}

@@ -1,0 +1,149 @@
+//! Gathers what workers report, in any order, and merges it in the order of the seeds.
+
+use crate::board::Board;
+use crate::campaign::{Campaign, EXAMPLES, Findings, Progress, Signature, Stopped, Stuck};
+use crate::rerun::Mismatch;
+use crate::tally::Tally;
+use crate::worker::{Ran, Report};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How many mismatches are kept.
+const MISMATCHES: usize = 10;
+/// A span of so many seeds is one without an end.
+const UNBOUNDED: u64 = 1 << 48;
+/// How many seeds are merged before the board hears of it.
+const SETTLE: u64 = 256;
+
+/// What is known of a seed that is not merged yet.
+#[derive(Default)]
+struct Open {
+    ran: Option<Box<Ran>>,
+    rechecked: Option<Option<Mismatch>>,
+}
+
+impl Open {
+    fn is_complete(&self) -> bool {
+        self.ran.as_ref().is_some_and(|ran| !ran.is_rechecked || self.rechecked.is_some())
+    }
+}
+
+/// Merges reports in the order of the seeds.
+pub(crate) struct Collector<'a> {
+    campaign: &'a Campaign,
+    board: &'a Board,
+    open: BTreeMap<u64, Open>,
+    /// The lowest index that is not merged.
+    next: u64,
+    /// Set once a failure is merged that ends the campaign.
+    is_over: bool,
+    ran: u64,
+    failed: u64,
+    pub(crate) stuck: Option<Stuck>,
+    tallies: Vec<Tally>,
+    signatures: BTreeMap<(&'static str, String), Signature>,
+    mismatches: Vec<Mismatch>,
+}
+
+impl<'a> Collector<'a> {
+    pub(crate) fn new(campaign: &'a Campaign, board: &'a Board) -> Self {
+        Collector {
+            campaign,
+            board,
+            open: BTreeMap::new(),
+            next: 0,
+            is_over: false,
+            ran: 0,
+            failed: 0,
+            stuck: None,
+            tallies: vec![Tally::default(); campaign.scenarios.len()],
+            signatures: BTreeMap::new(),
+            mismatches: Vec::new(),
+        }
+    }
+
+    pub(crate) fn take(&mut self, report: Report) -> Result<(), Stopped> {
+        let (index, is_bad) = match report {
+            Report::Ran(ran) => {
+                let index = ran.item.index;
+                let is_bad = ran.failure.is_some() || ran.mismatch.is_some();
+                self.ran += 1;
+                self.failed += u64::from(is_bad);
+                self.open.entry(index).or_default().ran = Some(ran);
+                (index, is_bad)
+            }
+            Report::Rechecked { index, mismatch } => {
+                let is_bad = mismatch.is_some();
+                self.open.entry(index).or_default().rechecked = Some(mismatch);
+                (index, is_bad)
+            }
+            Report::Refused(trouble) => return Err(Stopped::Trouble(trouble)),
+            Report::Panicked { item, message } => {
+                return Err(Stopped::Panicked {
+                    at: item.map(|item| (item.scenario.name(), item.seed)),
+                    message,
+                });
+            }
+        };
+        if is_bad && !self.campaign.keep_going {
+            self.board.stop_after(index);
+        }
+        let before = self.next / SETTLE;
+        while !self.is_over && self.open.get(&self.next).is_some_and(Open::is_complete) {
+            let open = self.open.remove(&self.next).expect("it was just found");
+            self.merge(open);
+            self.next += 1;
+        }
+        if self.next / SETTLE > before {
+            self.board.settle(self.next);
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, open: Open) {
+        let ran = open.ran.expect("only complete seeds are merged");
+        let tally = &mut self.tallies[ran.item.place];
+        tally.add(&ran.outcome);
+        tally.rerun_checked += u64::from(ran.is_rechecked);
+        let mismatch = ran.mismatch.or(open.rechecked.flatten());
+        let is_bad = ran.failure.is_some() || mismatch.is_some();
+        if let Some(mismatch) = mismatch {
+            tally.rerun_mismatches += 1;
+            if self.mismatches.len() < MISMATCHES {
+                self.mismatches.push(mismatch);
+            }
+        }
+        if let Some(failure) = ran.failure {
+            let key = (failure.scenario, failure.invariant.clone());
+            let signature =
+                self.signatures.entry(key).or_insert(Signature { seeds: 0, examples: Vec::new() });
+            signature.seeds += 1;
+            if signature.examples.len() < EXAMPLES {
+                signature.examples.push(failure);
+            }
+        }
+        self.is_over = is_bad && !self.campaign.keep_going;
+    }
+
+    pub(crate) fn progress(&self, elapsed: Duration) -> Progress {
+        let limit = self.campaign.limit;
+        let of = self.campaign.span.len();
+        // A campaign that only a time limit ends has as many seeds as there are numbers.
+        let of = (limit.is_none() || of < UNBOUNDED).then_some(of);
+        Progress { seeds: self.ran, of, failures: self.failed, elapsed, limit }
+    }
+
+    pub(crate) fn finish(self, wall: Duration) -> Findings {
+        let mut total = Tally::default();
+        self.tallies.iter().for_each(|tally| total.merge(tally));
+        let names = self.campaign.scenarios.iter().map(|scenario| scenario.name());
+        Findings {
+            scenarios: names.zip(self.tallies).collect(),
+            total,
+            signatures: self.signatures,
+            mismatches: self.mismatches,
+            stuck: self.stuck,
+            wall,
+        }
+    }
+}

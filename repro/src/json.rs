@@ -1,0 +1,108 @@
+//! What a campaign says to programs: one JSON object.
+
+use crate::bundle;
+use crate::campaign::{Findings, Stuck};
+use crate::identity::{self, Identity};
+use crate::report::Saved;
+use crate::run::Setting;
+use crate::tally::{Frequency, Tally};
+use crate::worker::Failure;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The object, on one line.
+pub(crate) fn findings(setting: &Setting, findings: &Findings, saved: &Saved) -> String {
+    let campaign = &setting.campaign;
+    let names: Vec<&str> = campaign.scenarios.iter().map(|scenario| scenario.name()).collect();
+    let mut object = tally(&findings.total, findings.wall);
+    let stuck = u64::from(findings.stuck.is_some());
+    object.insert("failures".to_owned(), json!(findings.total.failures + stuck));
+    let span = campaign.span;
+    let fields = json!({
+        "scenario": if let [one] = names.as_slice() { one } else { "mixed" },
+        "exit_code": findings.exit_code(),
+        "first_seed": span.first,
+        "end_seed": (span.end != u64::MAX).then_some(span.end),
+        "shard": span.shard.to_string(),
+        "jobs": campaign.jobs,
+        "wall_seconds": findings.wall.as_secs_f64(),
+        "failed": findings.signatures.values().flat_map(|signature| &signature.examples)
+            .map(|one| failure(one, saved)).collect::<Vec<_>>(),
+        "signatures": findings.signatures.iter()
+            .map(|((scenario, invariant), signature)| json!({
+                "scenario": scenario, "invariant": invariant, "seeds": signature.seeds,
+            })).collect::<Vec<_>>(),
+        "mismatches": findings.mismatches.iter().map(|one| json!({
+            "scenario": one.scenario, "seed": one.seed, "between": one.between,
+            "event": one.difference.as_ref().map(|difference| difference.event),
+            "first": one.difference.as_ref().map(|difference| &difference.first),
+            "second": one.difference.as_ref().map(|difference| &difference.second),
+        })).collect::<Vec<_>>(),
+        "stuck": findings.stuck.map(|Stuck { scenario, seed, after }| json!({
+            "scenario": scenario.name(), "seed": seed, "seconds": after.as_secs_f64(),
+            "replay": replay_line(scenario.name(), seed),
+        })),
+        "scenarios": findings.scenarios.iter().map(|(name, sums)| {
+            let mut object = tally(sums, findings.wall);
+            object.insert("scenario".to_owned(), json!(name));
+            Value::Object(object)
+        }).collect::<Vec<_>>(),
+        "build": Identity::current(),
+    });
+    if let Value::Object(fields) = fields {
+        object.extend(fields);
+    }
+    format!("{}\n", Value::Object(object))
+}
+
+/// The sums of a scenario or of all.
+fn tally(tally: &Tally, wall: Duration) -> Map<String, Value> {
+    let times = |map: &BTreeMap<String, Frequency>| -> Map<String, Value> {
+        map.iter().map(|(name, frequency)| (name.clone(), json!(frequency.times))).collect()
+    };
+    // The share of seeds in which an effect occurred at least once: the campaign's efficacy.
+    let efficacy: Map<String, Value> = tally
+        .effects
+        .iter()
+        .map(|(name, frequency)| (name.clone(), json!(frequency.seeds as f64 / tally.seeds.max(1) as f64)))
+        .collect();
+    let object = json!({
+        "seeds": tally.seeds,
+        "failures": tally.failures,
+        "events": tally.events,
+        "delivered": tally.delivered,
+        "trace_bytes": tally.trace_bytes,
+        "sim_seconds": tally.sim_nanos as f64 / 1e9,
+        "seeds_per_second": tally.seeds as f64 / wall.as_secs_f64().max(1e-9),
+        "rerun_checked": tally.rerun_checked,
+        "rerun_mismatches": tally.rerun_mismatches,
+        "faults": times(&tally.effects),
+        "probes": times(&tally.probes),
+        "efficacy": efficacy,
+    });
+    match object {
+        Value::Object(object) => object,
+        _ => Map::new(),
+    }
+}
+
+fn failure(failure: &Failure, saved: &Saved) -> Value {
+    let Failure { scenario, seed, invariant, what, at, event, bundle, .. } = failure;
+    json!({
+        "scenario": scenario,
+        "seed": seed,
+        "invariant": invariant,
+        "what": what,
+        "at": at,
+        "event": event,
+        "trace_hash": bundle.verdict.as_ref().map(|verdict| &verdict.trace_hash),
+        "bundle": saved.get(&((*scenario).to_owned(), *seed)),
+        "replay": replay_line(scenario, *seed),
+        "format": bundle::FORMAT,
+    })
+}
+
+fn replay_line(scenario: &str, seed: u64) -> String {
+    format!("{} replay {scenario} {seed}", identity::invocation())
+}

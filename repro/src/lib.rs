@@ -1,0 +1,33 @@
+//! Runs seeded fault schedules, judges nothing itself, and replays what failed, byte for byte.
+//!
+//! - [`cli`]: the command line, for the scenarios of this repository or for a user's own
+//! - [`campaign`]: many seeds on many workers, one result that does not depend on how many
+//! - [`rerun`]: the same seed, the same bytes, or the first event that differs
+//! - [`bundle`]: a failing seed as one text file; [`identity`]: the build that saw it
+//! - [`replay`]: one run, looked at closely
+#![forbid(unsafe_code)]
+
+mod board;
+pub mod bundle;
+pub mod campaign;
+pub mod cli;
+mod collect;
+pub mod duration;
+mod events;
+pub mod execute;
+pub mod files;
+pub mod identity;
+mod json;
+pub mod layout;
+mod panics;
+mod progress;
+pub mod replay;
+mod report;
+pub mod rerun;
+mod run;
+mod scenarios;
+pub mod seeds;
+pub mod tally;
+pub mod text;
+pub mod trouble;
+mod worker;

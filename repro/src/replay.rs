@@ -1,0 +1,313 @@
+//! The `replay` command: one run, of a seed or of a bundle, looked at closely.
+
+use crate::bundle::{self, Bundle, Verdict};
+use crate::cli::{self, Replay};
+use crate::events::{self, Filter};
+use crate::files;
+use crate::identity::Identity;
+use crate::panics::caught;
+use crate::report;
+use crate::rerun::{self, Mismatch, Reference, Subject};
+use crate::scenarios::{self, printed};
+use crate::seeds;
+use crate::text::{Console, Paint};
+use crate::trouble::Trouble;
+use seedfast_core::Instant;
+use seedfast_sim::trace::{Memory, NoTrace};
+use seedfast_sim::{Broken, Outcome, Plan, Scenario, Violation, World};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+/// What is to be replayed.
+struct Case {
+    scenario: &'static dyn Scenario,
+    seed: u64,
+    plan: Plan,
+    /// Where it was read from, if it is a bundle's.
+    bundle: Option<Bundle>,
+}
+
+/// What came of it.
+struct Replayed {
+    outcome: Outcome,
+    trace: Vec<u8>,
+    history: String,
+    events: String,
+}
+
+/// How many seeds make a world warm.
+const WARM: u64 = 20;
+
+/// Replays and says how to exit.
+pub(crate) fn replay(
+    scenarios: &[&'static dyn Scenario],
+    options: &Replay,
+    console: &mut Console<'_>,
+) -> Result<u8, Trouble> {
+    let case = find(scenarios, options)?;
+    let differences = case.bundle.as_ref().map_or_else(Vec::new, |bundle| warn(bundle, console));
+    let paint = console.paint();
+    let Case { scenario, seed, .. } = case;
+
+    let (collect, until) = (options.events.is_some(), options.until);
+    let plan = case.plan.clone();
+    let ran = guarded(options.watchdog, move || run(scenario, seed, &plan, collect, until))?;
+    let Some(replayed) = ran else {
+        let stuck = crate::campaign::Stuck { scenario, seed, after: options.watchdog };
+        printed(console, &report::stuck(&stuck, paint))?;
+        return Ok(1);
+    };
+    let replayed = replayed?;
+
+    for (path, bytes) in [
+        (&options.trace, replayed.trace.as_slice()),
+        (&options.history, replayed.history.as_bytes()),
+        (&options.events, replayed.events.as_bytes()),
+    ] {
+        if let Some(path) = path {
+            files::write(path, bytes)?;
+        }
+    }
+    if options.verbose {
+        let filter = Filter { nodes: &options.node, words: &options.kind };
+        let describe = scenario.scene(&case.plan, seed).ok();
+        let _ = describe;
+        for line in events::lines(&replayed.trace, filter) {
+            printed(console, &format!("{line}\n"))?;
+        }
+        printed(console, "\n")?;
+    }
+    printed(console, &told(&case, options, &replayed, paint))?;
+
+    let mut mismatch = None;
+    if let Some(verdict) = recorded(&case).filter(|_| until.is_none())
+        && verdict.trace_hash != bundle::hash(replayed.outcome.trace_hash)
+    {
+        mismatch = explain(&case, options, verdict, &differences, &replayed, console)?;
+    }
+    if options.check && mismatch.is_none() {
+        let plan = case.plan.clone();
+        let checked = guarded(options.watchdog * 4, move || check(scenario, seed, &plan))?;
+        mismatch = match checked {
+            Some(found) => found?,
+            None => return Err(Trouble::new("the check took too long; give it more with --watchdog")),
+        };
+        if mismatch.is_none() {
+            printed(
+                console,
+                "  checked      a cold world and one that ran other seeds gave the same bytes\n",
+            )?;
+        }
+    }
+    if let Some(mismatch) = mismatch {
+        printed(console, &format!("\n{}", report::mismatch(&mismatch, paint)))?;
+        return Ok(3);
+    }
+    Ok(u8::from(replayed.outcome.broken.is_some()))
+}
+
+/// Finds out what `replay SCENARIO SEED` or `replay BUNDLE` means.
+fn find(scenarios: &[&'static dyn Scenario], options: &Replay) -> Result<Case, Trouble> {
+    let path = Path::new(&options.what);
+    if let Some(seed) = &options.seed {
+        let scenario = scenarios::find(scenarios, &options.what)?;
+        let seed = seeds::seed(seed)?;
+        return Ok(Case { scenario, seed, plan: scenario.plan(seed), bundle: None });
+    }
+    if !path.exists() {
+        return Err(match scenarios::find(scenarios, &options.what) {
+            Ok(scenario) => Trouble::new(format!(
+                "which seed of `{name}`? write: replay {name} SEED",
+                name = scenario.name()
+            )),
+            Err(_) => Trouble::new(format!(
+                "there is no bundle {}; write: replay BUNDLE, or: replay SCENARIO SEED",
+                options.what
+            )),
+        });
+    }
+    let bundle = Bundle::read(path)?;
+    let scenario = scenarios::find(scenarios, &bundle.scenario)?;
+    bundle.plan.schedule.check().map_err(|why| {
+        Trouble::new(format!("{}: its plan cannot be run: {why}; correct it by hand", options.what))
+    })?;
+    Ok(Case { scenario, seed: bundle.seed, plan: bundle.plan.clone(), bundle: Some(bundle) })
+}
+
+/// Says in which parts the build that wrote a bundle differs from this one, and whether its plan was edited.
+fn warn(bundle: &Bundle, console: &mut Console<'_>) -> Vec<String> {
+    let differences = Identity::current().differences(&bundle.build);
+    if !differences.is_empty() {
+        let mut text = "warning: another build wrote this bundle, so its run may differ here:\n".to_owned();
+        for part in &differences {
+            let _ = writeln!(text, "  {part}");
+        }
+        console.note(&text);
+    }
+    if bundle.is_edited() {
+        console.note(
+            "warning: the plan was edited after it was written; the recorded verdict no longer applies\n",
+        );
+    }
+    differences
+}
+
+/// The verdict that a replay must repeat.
+fn recorded(case: &Case) -> Option<&Verdict> {
+    case.bundle.as_ref().filter(|bundle| !bundle.is_edited())?.verdict.as_ref()
+}
+
+/// Runs `work` on a thread of its own, so that a turn that loops for ever does not take the program with it. None if
+/// it takes longer than `patience`.
+fn guarded<T: Send + 'static>(
+    patience: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<Option<T>, Trouble> {
+    let (sender, receiver) = mpsc::channel();
+    let spawned = std::thread::Builder::new().name("replay".to_owned()).spawn(move || {
+        let _ = sender.send(work());
+    });
+    let thread = spawned.map_err(|error| Trouble::new(format!("no thread can be started: {error}")))?;
+    match receiver.recv_timeout(patience) {
+        Ok(result) => Ok(Some(result)),
+        Err(RecvTimeoutError::Timeout) => Ok(None),
+        Err(RecvTimeoutError::Disconnected) => match thread.join() {
+            Err(panic) => std::panic::resume_unwind(panic),
+            Ok(()) => unreachable!("a thread that ended well has sent its result"),
+        },
+    }
+}
+
+/// The run itself, in a world of its own.
+fn run(
+    scenario: &'static dyn Scenario,
+    seed: u64,
+    plan: &Plan,
+    collect: bool,
+    until: Option<Duration>,
+) -> Result<Replayed, Trouble> {
+    let mut world = World::new();
+    let mut memory = Memory::default();
+    let mut scene = scenario.scene(plan, seed).map_err(|why| {
+        Trouble::new(format!("scenario `{}` cannot run the plan of seed {seed}: {why}", scenario.name()))
+    })?;
+    if collect {
+        scene.collect_events();
+    }
+    let outcome = match until {
+        None => world.run(seed, &plan.schedule, &mut *scene, &mut memory),
+        Some(until) => {
+            let at = Instant::from_nanos(u64::try_from(until.as_nanos()).unwrap_or(u64::MAX));
+            let reached = caught(|| {
+                world.reset(seed, &plan.schedule, &mut *scene);
+                world.run_until(at, &mut *scene, &mut memory);
+            });
+            let broken = world.broken().cloned();
+            let panicked = reached.err().map(|what| Broken {
+                violation: Violation { invariant: "panic".to_owned(), what },
+                at: world.now().as_nanos(),
+                event: 0,
+            });
+            let mut outcome = world.finish(&mut *scene, &mut memory);
+            // A run that was cut short is not judged as a whole.
+            outcome.broken = broken.or(panicked);
+            outcome
+        }
+    };
+    Ok(Replayed { outcome, trace: memory.0, history: scene.history(), events: scene.events() })
+}
+
+/// Runs it in a cold world and again in one that ran other seeds of the scenario.
+fn check(scenario: &'static dyn Scenario, seed: u64, plan: &Plan) -> Result<Option<Mismatch>, Trouble> {
+    let subject = Subject { scenario, seed, plan };
+    let (outcome, bytes) = subject.record(&mut World::new())?;
+    let mut warm = World::new();
+    for other in (1..=WARM).map(|step| seed.wrapping_add(step)) {
+        let plan = scenario.plan(other);
+        Subject { scenario, seed: other, plan: &plan }.run(&mut warm, &mut NoTrace)?;
+    }
+    let reference = Reference { bytes: Some(&bytes), hash: outcome.trace_hash };
+    let between = "between a run in a cold world and one in a world that ran other seeds";
+    rerun::compare(&mut warm, subject, reference, between)
+}
+
+/// What a run showed, for people.
+fn told(case: &Case, options: &Replay, replayed: &Replayed, paint: Paint) -> String {
+    let Case { scenario, seed, .. } = case;
+    let outcome = &replayed.outcome;
+    let mut text = String::new();
+    let cut = options.until.map_or_else(String::new, |until| {
+        format!(", stopped at {}", seedfast_core::Duration::from_nanos(until.as_nanos() as u64))
+    });
+    match &outcome.broken {
+        Some(Broken { violation: Violation { invariant, what }, at, event }) => {
+            let _ = writeln!(text, "{}  {}, seed {seed}{cut}\n", paint.bad("BROKEN"), scenario.name());
+            let _ = writeln!(text, "  {}  {what}", paint.bold(invariant));
+            let at = seedfast_core::Duration::from_nanos(*at);
+            let _ = writeln!(text, "  {}\n", paint.dim(&format!("at {at}, event {event}")));
+        }
+        None => {
+            let _ = writeln!(text, "{}  {}, seed {seed}{cut}\n", paint.good("HELD"), scenario.name());
+        }
+    }
+    let simulated = seedfast_core::Duration::from_nanos(outcome.sim_nanos);
+    let _ = writeln!(text, "  simulated    {simulated}, {} messages delivered", outcome.delivered);
+    let trace = report::trace_line(outcome.trace_hash, outcome.events, outcome.trace_bytes);
+    let _ = writeln!(text, "  {}", trace.replacen("trace ", "trace        ", 1));
+    let effects: Vec<String> = outcome
+        .effects
+        .iter()
+        .filter(|(_, times)| **times > 0)
+        .map(|(name, times)| format!("{name} {times}"))
+        .collect();
+    if !effects.is_empty() {
+        let _ = writeln!(text, "  effects      {}", effects.join(", "));
+    }
+    if let Some(verdict) = recorded(case).filter(|_| options.until.is_none())
+        && verdict.trace_hash == bundle::hash(outcome.trace_hash)
+    {
+        let _ = writeln!(text, "  the bundle   recorded the same trace and the same verdict");
+    }
+    text
+}
+
+/// The trace is not the one that the bundle recorded: because of the build, or because a run does not repeat itself?
+fn explain(
+    case: &Case,
+    options: &Replay,
+    verdict: &Verdict,
+    differences: &[String],
+    replayed: &Replayed,
+    console: &mut Console<'_>,
+) -> Result<Option<Mismatch>, Trouble> {
+    let recorded = verdict.invariant.as_deref().unwrap_or("nothing broken");
+    let here = replayed.outcome.broken.as_ref().map_or("nothing broken", |b| b.violation.invariant.as_str());
+    printed(
+        console,
+        &format!(
+            "  the bundle   recorded another trace: {} ({recorded}); here: {here}\n",
+            verdict.trace_hash
+        ),
+    )?;
+    let (scenario, seed, plan) = (case.scenario, case.seed, case.plan.clone());
+    let checked = guarded(options.watchdog * 4, move || check(scenario, seed, &plan))?;
+    if let Some(mismatch) = checked.transpose()?.flatten() {
+        return Ok(Some(mismatch));
+    }
+    if differences.is_empty() {
+        let between =
+            format!("between the run that the bundle recorded (trace {}) and this one", verdict.trace_hash);
+        return Ok(Some(Mismatch { scenario: scenario.name(), seed, between, difference: None }));
+    }
+    printed(
+        console,
+        "  this build repeats itself, so the difference comes from the build: check out the bundle's\n",
+    )?;
+    if let Some(checkout) = case.bundle.as_ref().and_then(|bundle| bundle.build.checkout()) {
+        printed(console, &format!("  it was       {checkout}\n"))?;
+    }
+    let _ = cli::banner;
+    Ok(None)
+}

@@ -1,0 +1,170 @@
+//! One worker: a thread with a world of its own that it reuses for every seed.
+
+use crate::board::{Board, Item, Recheck, Task};
+use crate::bundle::Bundle;
+use crate::events;
+use crate::panics;
+use crate::rerun::{self, Capped, Mismatch, Reference, Subject};
+use crate::seeds::is_sampled;
+use crate::trouble::Trouble;
+use seedfast_sim::trace::NoTrace;
+use seedfast_sim::{Outcome, Plan, World};
+use std::sync::mpsc::Sender;
+
+/// A seed that broke an invariant, confirmed: its bundle was written to text, read back and replayed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The scenario.
+    pub scenario: &'static str,
+    /// The seed.
+    pub seed: u64,
+    /// The invariant.
+    pub invariant: String,
+    /// What was seen.
+    pub what: String,
+    /// True time in nanoseconds.
+    pub at: u64,
+    /// After how many events.
+    pub event: u64,
+    /// What is saved.
+    pub bundle: Bundle,
+    /// The last events before it broke, decoded.
+    pub last_events: Vec<String>,
+}
+
+/// How many events a failure shows.
+const LAST_EVENTS: usize = 20;
+
+/// What workers tell the collector.
+pub(crate) enum Report {
+    Ran(Box<Ran>),
+    Rechecked { index: u64, mismatch: Option<Mismatch> },
+    Refused(Trouble),
+    Panicked { item: Option<Item>, message: String },
+}
+
+/// The first run of a seed.
+pub(crate) struct Ran {
+    pub(crate) item: Item,
+    pub(crate) outcome: Outcome,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) mismatch: Option<Mismatch>,
+    /// Whether a second run on another worker follows.
+    pub(crate) is_rechecked: bool,
+}
+
+/// Works until the board has nothing left.
+pub(crate) fn work(worker: usize, board: &Board, percent: u8, reports: &Sender<Report>) {
+    let mut world = World::new();
+    let ended = panics::caught(|| {
+        loop {
+            let sent = match board.next(worker) {
+                Task::End => return,
+                Task::Run(item) => {
+                    board.watch(worker, Some(item));
+                    let result = first(&mut world, board, item, percent);
+                    board.watch(worker, None);
+                    let (report, again) = match result {
+                        Ok((ran, again)) => (Report::Ran(Box::new(ran)), again),
+                        Err(trouble) => (Report::Refused(trouble), None),
+                    };
+                    let sent = reports.send(report);
+                    board.done(worker, again);
+                    sent
+                }
+                Task::Again(recheck) => {
+                    board.watch(worker, Some(recheck.item));
+                    let result = second(&mut world, &recheck);
+                    board.watch(worker, None);
+                    board.release(&recheck);
+                    let sent = reports.send(match result {
+                        Ok(mismatch) => Report::Rechecked { index: recheck.item.index, mismatch },
+                        Err(trouble) => Report::Refused(trouble),
+                    });
+                    board.done(worker, None);
+                    sent
+                }
+            };
+            if sent.is_err() {
+                return;
+            }
+        }
+    });
+    if let Err(message) = ended {
+        let item = board.doing(worker).map(|(item, _)| item);
+        let _ = reports.send(Report::Panicked { item, message });
+    }
+}
+
+/// What goes back onto the board.
+type Again = Option<(Item, Option<Vec<u8>>, u128)>;
+
+/// Runs a seed for the first time, and if it fails, its bundle.
+fn first(world: &mut World, board: &Board, item: Item, percent: u8) -> Result<(Ran, Again), Trouble> {
+    let plan = item.scenario.plan(item.seed);
+    let subject = Subject { scenario: item.scenario, seed: item.seed, plan: &plan };
+    let is_sampled = is_sampled(item.seed, percent);
+    let (outcome, mut bytes) = if is_sampled {
+        let mut sink = Capped::new(board.room());
+        let outcome = subject.run(world, &mut sink)?;
+        (outcome, sink.into_bytes())
+    } else {
+        (subject.run(world, &mut NoTrace)?, None)
+    };
+    let hash = outcome.trace_hash;
+    let mut ran = Ran { item, outcome, failure: None, mismatch: None, is_rechecked: is_sampled };
+    if ran.outcome.broken.is_some() {
+        let (failure, mismatch, replayed) = confirm(world, item, plan, &ran.outcome, bytes.as_deref())?;
+        (ran.failure, ran.mismatch, ran.is_rechecked) = (Some(failure), mismatch, true);
+        bytes = bytes.or(Some(replayed));
+    }
+    let again = ran.is_rechecked.then_some((item, bytes, hash));
+    Ok((ran, again))
+}
+
+/// Replays the bundle of a failing run as a stranger would: from its text alone.
+fn confirm(
+    world: &mut World,
+    item: Item,
+    plan: Plan,
+    outcome: &Outcome,
+    bytes: Option<&[u8]>,
+) -> Result<(Failure, Option<Mismatch>, Vec<u8>), Trouble> {
+    let bundle = Bundle::new(item.scenario.name(), item.seed, plan, Some(outcome))?;
+    let read = Bundle::from_text(&bundle.to_text()?, &bundle.file_name())?;
+    let subject = Subject { scenario: item.scenario, seed: read.seed, plan: &read.plan };
+    let (replayed, trace) = subject.record(world)?;
+    let mismatch = if replayed.trace_hash == outcome.trace_hash {
+        None
+    } else {
+        let reference = Reference { bytes, hash: outcome.trace_hash };
+        let between = "between the run of the seed and the replay of its bundle";
+        Some(rerun::compare(world, subject, reference, between)?.unwrap_or_else(|| Mismatch {
+            scenario: item.scenario.name(),
+            seed: item.seed,
+            between: format!("{between}; a third run agreed with the first"),
+            difference: None,
+        }))
+    };
+    let broken = outcome.broken.as_ref().expect("only failing runs are confirmed");
+    let failure = Failure {
+        scenario: item.scenario.name(),
+        seed: item.seed,
+        invariant: broken.violation.invariant.clone(),
+        what: broken.violation.what.clone(),
+        at: broken.at,
+        event: broken.event,
+        last_events: events::last_before(&trace, broken.event, LAST_EVENTS),
+        bundle,
+    };
+    Ok((failure, mismatch, trace))
+}
+
+/// Runs a seed again in this worker's world.
+fn second(world: &mut World, recheck: &Recheck) -> Result<Option<Mismatch>, Trouble> {
+    let Item { scenario, seed, .. } = recheck.item;
+    let plan = scenario.plan(seed);
+    let reference = Reference { bytes: recheck.bytes.as_deref(), hash: recheck.hash };
+    let between = "between two runs of the seed, the second one after other seeds";
+    rerun::compare(world, Subject { scenario, seed, plan: &plan }, reference, between)
+}

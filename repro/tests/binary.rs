@@ -1,0 +1,97 @@
+//! The program itself, over the scenarios of this repository: processes, pipes, exit codes.
+
+use std::process::{Command, Output, Stdio};
+
+fn seedfast(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seedfast"));
+    command.args(arguments).current_dir(std::env::temp_dir()).env_remove("RUST_BACKTRACE");
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    seedfast(arguments).output().expect("the program was built")
+}
+
+/// A path of its own in the temporary directory.
+fn scratch(name: &str) -> String {
+    let path = std::env::temp_dir().join(format!("seedfast-binary-{name}-{}", std::process::id()));
+    path.to_str().expect("a temporary path is text").to_owned()
+}
+
+#[test]
+fn the_toy_holds_and_its_planted_bug_is_found_and_replayed_by_the_printed_line() {
+    let ran = run(&["run", "toy", "--seeds", "0..200"]);
+    assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+
+    let out = scratch("planted");
+    let ran = run(&["run", "toy-double-vote", "--seeds", "0..3000", "--out", &out]);
+    let text = String::from_utf8_lossy(&ran.stdout);
+    assert_eq!(ran.status.code(), Some(1), "{text}");
+    let line = text.lines().find_map(|line| line.split_once("replay it ")).expect("it says how to replay").1;
+    let words: Vec<&str> = line.split(" replay ").nth(1).expect("the line replays").split(' ').collect();
+    let hash = |ran: &Output| {
+        let text = String::from_utf8_lossy(&ran.stdout).into_owned();
+        text.lines().find(|line| line.trim_start().starts_with("trace ")).map(str::to_owned)
+    };
+    let replayed = run(&["replay", words[0], words[1]]);
+    assert_eq!(replayed.status.code(), Some(1), "{replayed:?}");
+    let bundle = format!("{out}/{}-{}.repro", words[0], words[1]);
+    let by_bundle = run(&["replay", &bundle]);
+    assert_eq!(by_bundle.status.code(), Some(1), "{by_bundle:?}");
+    assert!(hash(&replayed).is_some());
+    assert_eq!(hash(&replayed), hash(&by_bundle));
+    std::fs::remove_dir_all(out).expect("it is ours");
+}
+
+#[test]
+fn the_trace_of_a_seed_is_the_same_file_in_every_process() {
+    let path = scratch("trace");
+    let trace = |directory: &str, variable: &str| {
+        let mut command = seedfast(&["replay", "toy", "77", "--trace", &path]);
+        let ran =
+            command.current_dir(directory).env("LANG", variable).output().expect("the program was built");
+        assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+        std::fs::read(&path).expect("it was just written")
+    };
+    assert_eq!(trace("/", "C"), trace(env!("CARGO_MANIFEST_DIR"), "de_DE"));
+    std::fs::remove_file(path).expect("it is ours");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    for arguments in
+        [&["scenarios"][..], &["replay", "toy", "1", "--verbose"], &["run", "toy", "--seeds", "5", "--json"]]
+    {
+        let mut child = seedfast(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program was built");
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().expect("it ends");
+        assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+        assert!(!String::from_utf8_lossy(&ended.stderr).contains("panicked"), "{ended:?}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_exit_2() {
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+    for arguments in [&["scenarios"][..], &["run", "toy", "--seeds", "5", "--json"]] {
+        let ran = seedfast(arguments).stdout(full()).stderr(Stdio::piped()).output().expect("it was built");
+        assert_eq!(ran.status.code(), Some(2), "{ran:?}");
+    }
+    let ran = run(&["replay", "toy", "1", "--trace", "/dev/full"]);
+    assert_eq!(ran.status.code(), Some(2), "{ran:?}");
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("no space left"), "{ran:?}");
+}
+
+#[test]
+fn help_and_version_exit_0_and_name_the_exit_codes() {
+    let help = run(&["--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&help.stdout).contains("3 two runs of one seed differed"));
+    assert_eq!(run(&["--version"]).status.code(), Some(0));
+    assert_eq!(run(&[]).status.code(), Some(2));
+}

@@ -1,0 +1,230 @@
+//! Scenarios made for testing the harness: three nodes that ping each other, and one fault of every kind that a
+//! harness must tell apart.
+#![allow(dead_code, reason = "every test uses its own part")]
+
+use seedfast::cli;
+use seedfast::text::Console;
+use seedfast_core::random::Random;
+use seedfast_core::{
+    Duration, GroupId, Input, Kind, NodeId, Now, ObservationKind, Outbox, PeerSet, Process, TimerId,
+};
+use seedfast_sim::{
+    Disk, Fault, Network, Plan, Scenario, Scene, Schedule, Seen, Target, Timed, Turns, Violation,
+};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What is wrong with a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    None,
+    /// The judge objects in some seeds.
+    Broken,
+    /// A process sends what a static counts.
+    OwnRandomness,
+    /// A process panics in some seeds.
+    Panics,
+    /// A turn never ends.
+    Loops,
+    /// The scenario cannot draw its plan.
+    PlanPanics,
+    /// The scenario refuses its own plan.
+    Refuses,
+}
+
+pub struct Pings {
+    name: &'static str,
+    flaw: Flaw,
+}
+
+pub static STEADY: Pings = Pings { name: "pings", flaw: Flaw::None };
+pub static OTHER: Pings = Pings { name: "more-pings", flaw: Flaw::None };
+pub static BROKEN: Pings = Pings { name: "broken", flaw: Flaw::Broken };
+pub static OWN_RANDOMNESS: Pings = Pings { name: "own-randomness", flaw: Flaw::OwnRandomness };
+pub static PANICS: Pings = Pings { name: "panics", flaw: Flaw::Panics };
+pub static LOOPS: Pings = Pings { name: "loops", flaw: Flaw::Loops };
+pub static PLAN_PANICS: Pings = Pings { name: "plan-panics", flaw: Flaw::PlanPanics };
+pub static REFUSES: Pings = Pings { name: "refuses", flaw: Flaw::Refuses };
+
+pub fn all() -> Vec<&'static dyn Scenario> {
+    vec![&STEADY, &OTHER, &BROKEN, &OWN_RANDOMNESS, &PANICS, &LOOPS, &PLAN_PANICS, &REFUSES]
+}
+
+const MILLIS: u64 = 1_000_000;
+const PING: ObservationKind = ObservationKind(1);
+
+impl Scenario for Pings {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn about(&self) -> &'static str {
+        "three nodes ping each other"
+    }
+
+    fn planted(&self) -> Option<&'static str> {
+        (self.flaw != Flaw::None).then_some("a flaw for the tests of the harness")
+    }
+
+    fn plan(&self, seed: u64) -> Plan {
+        assert!(self.flaw != Flaw::PlanPanics, "this scenario cannot draw a plan");
+        let mut entropy = [1; 32];
+        entropy[..8].copy_from_slice(&seed.to_le_bytes());
+        let mut random = Random::new(&entropy);
+        let mut plan = Plan::default();
+        // Every fifth seed is one in which the flaw shows.
+        plan.workload.insert("flawed".to_owned(), u64::from(seed % 5 == 3));
+        plan.schedule = Schedule {
+            nodes: 3,
+            clients: 0,
+            end: 200 * MILLIS,
+            network: Network {
+                latency_min: 1000,
+                latency_max: 3 * MILLIS,
+                loss: 100_000,
+                ..Network::default()
+            },
+            disk: Disk::default(),
+            turns: Turns::default(),
+            clocks: Vec::new(),
+            faults: vec![Timed {
+                at: random.below(100 * MILLIS),
+                fault: Fault::Pause { target: Target::Node(1), lasts: 20 * MILLIS, sampled: false },
+            }],
+        };
+        plan
+    }
+
+    fn scene(&self, plan: &Plan, _seed: u64) -> Result<Box<dyn Scene>, String> {
+        if self.flaw == Flaw::Refuses {
+            return Err("it refuses every plan".to_owned());
+        }
+        let flawed = plan.workload.get("flawed").ok_or("the workload says nothing of `flawed`")?;
+        Ok(Box::new(Judge { flaw: if *flawed == 1 { self.flaw } else { Flaw::None }, seen: 0 }))
+    }
+}
+
+struct Judge {
+    flaw: Flaw,
+    seen: u64,
+}
+
+impl Scene for Judge {
+    fn process(&mut self, _node: NodeId) -> Box<dyn Process> {
+        Box::new(Node { flaw: self.flaw, node: NodeId(0), pings: 0 })
+    }
+
+    fn observe(&mut self, _seen: Seen<'_>) -> Result<(), Violation> {
+        self.seen += 1;
+        if self.flaw == Flaw::Broken && self.seen == 10 {
+            let what = "the tenth ping arrived, which must never happen".to_owned();
+            return Err(Violation { invariant: "F1".to_owned(), what });
+        }
+        Ok(())
+    }
+
+    fn history(&self) -> String {
+        format!("{{\"pings\":{}}}\n", self.seen)
+    }
+}
+
+struct Node {
+    flaw: Flaw,
+    node: NodeId,
+    pings: u64,
+}
+
+/// State that survives a run: what no process may have.
+static OUTSIDE: AtomicU64 = AtomicU64::new(0);
+
+impl Process for Node {
+    fn turn(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        let again = now.monotonic + Duration::from_millis(5);
+        match input {
+            Input::Start(start) => {
+                self.node = start.node;
+                out.timer(TimerId(1), Some(again));
+            }
+            Input::Timer { .. } => {
+                self.pings += 1;
+                match self.flaw {
+                    Flaw::Panics if self.pings == 7 => panic!("the seventh ping is one too many"),
+                    Flaw::Loops => loop {
+                        std::thread::sleep(std::time::Duration::from_secs(1));
+                    },
+                    _ => {}
+                }
+                let mut payload = self.pings;
+                if self.flaw == Flaw::OwnRandomness && self.pings == 4 {
+                    payload += OUTSIDE.fetch_add(1, Ordering::Relaxed);
+                }
+                let mut frame = out.buffer();
+                frame.extend_from_slice(&payload.to_le_bytes());
+                out.send(PeerSet::first(3).without(self.node), Kind(9), GroupId(0), frame.freeze());
+                out.timer(TimerId(1), Some(again));
+            }
+            Input::Receive { frame, .. } => {
+                out.observe(PING, |bytes| bytes.extend_from_slice(&frame));
+                out.sometimes(frame.first() == Some(&2), "a second ping arrived");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What a command printed and how it ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: u8,
+    pub out: String,
+    pub err: String,
+}
+
+/// Runs the command line over the scenarios of this file.
+pub fn seedfast(arguments: &[&str]) -> Ran {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut console = Console { out: &mut out, err: &mut err, colour: false, live: false };
+    let arguments = std::iter::once("seedfast").chain(arguments.iter().copied());
+    let code = cli::run_with(&all(), arguments, &mut console);
+    let text = |bytes| String::from_utf8(bytes).expect("output is text");
+    Ran { code, out: text(out), err: text(err) }
+}
+
+/// A directory of its own for one test, empty at first and gone at the end.
+pub struct Scratch(pub PathBuf);
+
+impl Scratch {
+    pub fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("seedfast-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).expect("the temporary directory can be written");
+        Scratch(path)
+    }
+
+    pub fn file(&self, name: &str) -> String {
+        self.0.join(name).to_str().expect("a temporary path is text").to_owned()
+    }
+
+    pub fn path(&self) -> &str {
+        self.0.to_str().expect("a temporary path is text")
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.0).expect("it exists");
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.expect("it can be read").file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub fn read(path: impl AsRef<Path>) -> Vec<u8> {
+    std::fs::read(path).expect("it was just written")
+}

@@ -1,0 +1,168 @@
+//! Replays: the same bytes from a seed, from its bundle, cold and warm; and what is refused.
+
+mod fakes;
+
+use fakes::{Scratch, read, seedfast};
+
+/// Runs the broken scenario and gives the path of the bundle.
+fn bundle(scratch: &Scratch) -> String {
+    let ran = seedfast(&["run", "broken", "--seeds", "0..10", "--out", scratch.path()]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    scratch.file("broken-3.repro")
+}
+
+fn edit(path: &str, from: &str, to: &str) -> String {
+    let text = String::from_utf8(read(path)).expect("a bundle is text");
+    assert!(text.contains(from), "{from}: {text}");
+    let edited = format!("{path}.edited");
+    std::fs::write(&edited, text.replace(from, to)).expect("there is room");
+    edited
+}
+
+#[test]
+fn a_seed_and_its_bundle_give_the_same_bytes_and_the_file_is_what_was_hashed() {
+    let scratch = Scratch::new("same-bytes");
+    let bundle = bundle(&scratch);
+    let (by_seed, by_bundle) = (scratch.file("seed.trace"), scratch.file("bundle.trace"));
+    let ran = seedfast(&["replay", "broken", "3", "--trace", &by_seed]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let again = seedfast(&["replay", &bundle, "--trace", &by_bundle]);
+    assert_eq!(again.code, 1, "{again:?}");
+    assert!(again.err.is_empty(), "the same build does not warn: {}", again.err);
+    assert!(again.out.contains("recorded the same trace and the same verdict"), "{}", again.out);
+    assert_eq!(read(&by_seed), read(&by_bundle));
+    let hash = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(&read(&by_seed)));
+    assert!(ran.out.contains(&hash), "{hash}: {}", ran.out);
+}
+
+#[test]
+fn check_compares_a_cold_world_with_a_warm_one() {
+    let ran = seedfast(&["replay", "pings", "12", "--check"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.out.contains("gave the same bytes"), "{}", ran.out);
+    let ran = seedfast(&["replay", "own-randomness", "3", "--check"]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.out.contains("the first event that differs is number"), "{}", ran.out);
+}
+
+#[test]
+fn exports_are_written_whole() {
+    let scratch = Scratch::new("exports");
+    let (history, events) = (scratch.file("h.jsonl"), scratch.file("e.jsonl"));
+    let ran = seedfast(&["replay", "pings", "1", "--history", &history, "--events", &events]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(String::from_utf8_lossy(&read(history)).starts_with("{\"pings\":"));
+    assert!(read(events).is_empty());
+    assert_eq!(scratch.names(), ["e.jsonl", "h.jsonl"]);
+}
+
+#[test]
+fn until_stops_there_and_keeps_the_prefix() {
+    let scratch = Scratch::new("until");
+    let (whole, part) = (scratch.file("whole"), scratch.file("part"));
+    assert_eq!(seedfast(&["replay", "broken", "3", "--trace", &whole]).code, 1);
+    let ran = seedfast(&["replay", "broken", "3", "--until", "10ms", "--trace", &part]);
+    assert_eq!(ran.code, 0, "it breaks later: {ran:?}");
+    assert!(ran.out.contains("stopped at 0.010s"), "{}", ran.out);
+    let (whole, part) = (read(whole), read(part));
+    let common = whole.iter().zip(&part).take_while(|(a, b)| a == b).count();
+    assert!(
+        common > part.len() / 2 && part.len() < whole.len(),
+        "{common} of {} and {}",
+        part.len(),
+        whole.len()
+    );
+}
+
+#[test]
+fn verbose_prints_one_line_for_each_event_and_filters() {
+    let all = seedfast(&["replay", "pings", "1", "--verbose"]);
+    assert_eq!(all.code, 0);
+    let lines = |text: &str| text.lines().count();
+    let some = seedfast(&["replay", "pings", "1", "--verbose", "--node", "2"]);
+    assert!(lines(&some.out) < lines(&all.out) && lines(&some.out) > 20, "{}", some.out);
+    let kinds = seedfast(&["replay", "pings", "1", "--verbose", "--kind", "timer"]);
+    assert!(lines(&kinds.out) < lines(&all.out) && lines(&kinds.out) > 20, "{}", kinds.out);
+}
+
+#[test]
+fn an_edited_bundle_is_run_as_it_is_now() {
+    let scratch = Scratch::new("edited");
+    let calm = edit(&bundle(&scratch), "flawed = 1", "flawed = 0");
+    let ran = seedfast(&["replay", &calm]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.err.contains("edited"), "{}", ran.err);
+}
+
+#[test]
+fn a_bundle_of_another_build_says_what_differs_and_is_no_mismatch() {
+    let scratch = Scratch::new("another-build");
+    let path = bundle(&scratch);
+    let foreign =
+        edit(&edit(&path, "compiler = \"", "compiler = \"not "), "trace_hash = \"", "trace_hash = \"f0");
+    let ran = seedfast(&["replay", &foreign]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.err.contains("another build") && ran.err.contains("compiler not rustc"), "{}", ran.err);
+    assert!(ran.out.contains("this build repeats itself"), "{}", ran.out);
+}
+
+#[test]
+fn the_same_build_with_another_trace_is_exit_3() {
+    let scratch = Scratch::new("same-build");
+    let changed = edit(&bundle(&scratch), "trace_hash = \"", "trace_hash = \"f0");
+    let ran = seedfast(&["replay", &changed]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+}
+
+#[test]
+fn a_turn_that_never_ends_does_not_hang_the_replay() {
+    let ran = seedfast(&["replay", "loops", "3", "--watchdog", "300ms"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.out.contains("STUCK  loops, seed 3"), "{}", ran.out);
+}
+
+#[test]
+fn what_cannot_be_replayed_is_one_sentence_and_exit_2() {
+    let scratch = Scratch::new("refused");
+    let path = bundle(&scratch);
+    let strange = edit(&path, "scenario = \"broken\"", "scenario = \"brokne\"");
+    let html = scratch.file("page.html");
+    std::fs::write(&html, "<html></html>").expect("there is room");
+    let binary = scratch.file("binary");
+    std::fs::write(&binary, [0xff, 0, 0xfe]).expect("there is room");
+    let future = format!("{path}.future");
+    std::fs::write(
+        &future,
+        String::from_utf8(read(&path)).expect("text").replace("format = 1", "format = 2"),
+    )
+    .expect("there is room");
+    let senseless = format!("{path}.senseless");
+    std::fs::write(
+        &senseless,
+        String::from_utf8(read(&path)).expect("text").replace("nodes = 3", "nodes = 99"),
+    )
+    .expect("there is room");
+    let under_a_file = format!("{path}/trace");
+    let cases: &[(&[&str], &str)] = &[
+        (&["replay", "pings"], "which seed of `pings`?"),
+        (&["replay", "nowhere.repro"], "there is no bundle nowhere.repro"),
+        (&["replay", "pigns", "3"], "did you mean `pings`?"),
+        (&["replay", "pings", "three"], "is no seed"),
+        (&["replay", &strange], "did you mean `broken`?"),
+        (&["replay", &html], "is no bundle"),
+        (&["replay", &binary], "is not text"),
+        (&["replay", &future], "format 2, this build reads format 1"),
+        (&["replay", &senseless], "plan cannot be run"),
+        (&["replay", scratch.path()], "is a directory"),
+        (&["replay", "pings", "1", "--trace", &under_a_file], "cannot write"),
+        (&["replay", "pings", "1", "--until", "soon"], "is no length of time"),
+        (&["replay", "refuses", "1"], "it refuses every plan"),
+        (&["replay", "pings", "1", "--node", "2"], "--verbose"),
+    ];
+    for (arguments, expected) in cases {
+        let ran = seedfast(arguments);
+        assert_eq!(ran.code, 2, "{arguments:?}: {ran:?}");
+        assert!(ran.err.contains(expected), "{arguments:?}: {}", ran.err);
+        assert!(ran.err.lines().filter(|line| !line.is_empty()).count() <= 6, "{}", ran.err);
+    }
+}
