@@ -119,6 +119,13 @@ impl Story {
         self.leader().unwrap_or_default()
     }
 
+    /// Lets time pass until `node` takes a step of the protocol: `what` as [`events`](Self::events) words it, or the
+    /// beginning of it. Steps of before do not count.
+    pub fn until_step(&mut self, node: u8, what: &str) {
+        let since = self.scene.event_count();
+        self.until(&format!("n{node}: {what}"), |story| story.scene.happened(since, node, what));
+    }
+
     /// Cuts the cluster into groups; a node in none is alone. Messages on their way across are lost.
     pub fn cut(&mut self, groups: &[&[u8]]) {
         let groups = groups.iter().map(|group| self.with_clients(group)).collect();
@@ -168,7 +175,37 @@ impl Story {
         self.sequence += 1;
         self.words.push((self.sequence, word.to_owned()));
         self.scene.word(session, self.sequence, word);
-        self.command(session, self.sequence, word, node);
+        // The story does not say that it holds an answer, so that it can ask again.
+        self.command(session, self.sequence, 1, word, node);
+    }
+
+    /// As [`propose`](Self::propose), and the client says that it holds the answers up to that of `known`: it will
+    /// never ask for them again.
+    ///
+    /// # Panics
+    /// If `known` was never proposed.
+    pub fn propose_knowing(&mut self, word: &str, known: &str, node: u8) {
+        let below = self.sequence_of(known) + 1;
+        let session = self.session(node);
+        self.sequence += 1;
+        self.words.push((self.sequence, word.to_owned()));
+        self.scene.word(session, self.sequence, word);
+        self.command(session, self.sequence, below, word, node);
+    }
+
+    /// A client asks `node` to append `word`, in a session that nobody ever opened.
+    pub fn propose_as_stranger(&mut self, word: &str, node: u8) {
+        let stranger = SessionId(u64::MAX);
+        self.sequence += 1;
+        self.scene.word(stranger, self.sequence, word);
+        self.command(stranger, self.sequence, 1, word, node);
+    }
+
+    /// So many other clients open a session each, all at once, at `node`.
+    pub fn open_sessions(&mut self, count: u32, node: u8) {
+        for _ in 0..count {
+            self.open(node);
+        }
     }
 
     /// The client asks `node` for the very same command again.
@@ -176,17 +213,20 @@ impl Story {
     /// # Panics
     /// If `word` was never proposed.
     pub fn retry(&mut self, word: &str, node: u8) {
-        let found = self.words.iter().find(|(_, known)| known == word);
-        let (sequence, _) = *found.unwrap_or_else(|| panic!("`{word}` was never proposed"));
+        let sequence = self.sequence_of(word);
         let session = self.session(node);
-        self.command(session, sequence, word, node);
+        self.command(session, sequence, 1, word, node);
     }
 
-    fn command(&mut self, session: SessionId, sequence: u64, word: &str, node: u8) {
+    fn sequence_of(&self, word: &str) -> u64 {
+        let found = self.words.iter().find(|(_, known)| known == word);
+        found.unwrap_or_else(|| panic!("`{word}` was never proposed")).0
+    }
+
+    fn command(&mut self, session: SessionId, sequence: u64, below: u64, word: &str, node: u8) {
         let mut payload = Vec::new();
         Command::PushRight { key: KEY, elements: [word.as_bytes()].as_slice().into() }.encode(&mut payload);
-        // The story never says that it holds an answer, so that it can ask again.
-        let request = Request { verb: Verb::Command, acknowledged_below: 1, payload: &payload };
+        let request = Request { verb: Verb::Command, acknowledged_below: below, payload: &payload };
         self.request(&request, session, sequence, node);
     }
 
@@ -211,16 +251,16 @@ impl Story {
             return session;
         }
         let node = self.leader().unwrap_or(node);
-        self.request(
-            &Request { verb: Verb::OpenSession, acknowledged_below: 0, payload: &[] },
-            SessionId::NONE,
-            0,
-            node,
-        );
+        self.open(node);
         self.until("a session", |story| story.scene.opened().is_some());
         let session = self.scene.opened().unwrap_or(SessionId::NONE);
         self.session = Some(session);
         session
+    }
+
+    fn open(&mut self, node: u8) {
+        let request = Request { verb: Verb::OpenSession, acknowledged_below: 0, payload: &[] };
+        self.request(&request, SessionId::NONE, 0, node);
     }
 
     /// The ballot under which `node` leads, as far as it knows.

@@ -63,6 +63,8 @@ pub(super) struct StoryScene {
     words: BTreeMap<CommandSeen, String>,
     answers: Vec<Answer>,
     events: Vec<Event>,
+    /// What the judge said about an answer; reported with the next observation.
+    broken: Option<Violation>,
 }
 
 impl StoryScene {
@@ -77,6 +79,7 @@ impl StoryScene {
             words: BTreeMap::new(),
             answers: Vec::new(),
             events: Vec::new(),
+            broken: None,
         }
     }
 
@@ -96,6 +99,18 @@ impl StoryScene {
 
     pub(super) fn take_answers(&mut self) -> Vec<Answer> {
         std::mem::take(&mut self.answers)
+    }
+
+    pub(super) fn event_count(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether `node` did `what` (as its event begins, in whole words) after the first `since` events.
+    pub(super) fn happened(&self, since: usize, node: u8, what: &str) -> bool {
+        self.events.iter().skip(since).any(|event| {
+            let rest = event.what.strip_prefix(what).map(|rest| rest.as_bytes().first());
+            event.node == node && matches!(rest, Some(None | Some(b' ' | b',')))
+        })
     }
 
     pub(super) fn take_events(&mut self) -> Vec<Event> {
@@ -157,7 +172,10 @@ impl StoryScene {
                 known.applied.extend(words);
             }
             Step::Halt { why } => self.tell(by, format!("halts: {why}")),
-            Step::Read { .. } | Step::Refused { .. } => {}
+            Step::Read { index, ballot } => {
+                self.tell(by, format!("answers a read below slot {index} under {ballot}"));
+            }
+            Step::Refused { .. } => {}
         }
     }
 }
@@ -183,6 +201,9 @@ impl Scene for StoryScene {
         }
         let command = CommandSeen { session: response.session, sequence: response.sequence };
         let word = self.words.get(&command).cloned();
+        if word.is_some() && response.status == Status::Done {
+            self.broken = self.judge.acknowledge(command).err().or(self.broken.take());
+        }
         let list = match Reply::decode(response.payload) {
             Ok(Reply::List(elements)) if word.is_none() => elements
                 .iter()
@@ -201,6 +222,9 @@ impl Scene for StoryScene {
     }
 
     fn observe(&mut self, seen: Seen<'_>) -> Result<(), Violation> {
+        if let Some(broken) = self.broken.take() {
+            return Err(broken);
+        }
         let by = By { at: seen.at, node: seen.node, incarnation: seen.incarnation };
         let Ok(Some(step)) = Step::decode(seen.kind, seen.bytes) else {
             return Err(Violation {

@@ -18,23 +18,31 @@
 //! | `advance 500ms` | time passes |
 //! | `until leader N`, `until leader` | time passes until N, or anyone, leads |
 //! | `until N applied WORD` | time passes until N has applied it |
+//! | `until N STEP`, say `until 1 accepts slot 3` | time passes until N takes that step, as `events` words it |
 //! | `propose WORD to N`, `retry WORD to N`, `read from N` | a client asks N |
+//! | `propose WORD to N knowing WORD` | ... and says that it holds all answers up to that one |
+//! | `propose WORD to N as stranger` | ... in a session that nobody opened |
+//! | `open 1024 at N` | so many other clients open a session each |
 //! | `answers` | shows what clients were answered since |
 //! | `cut 0 \| 1 2`, `mend` | partitions, and the end of them |
-//! | `sever 0 -> 1 for 500ms`, `clog 0 -> 1 for 500ms` | one direction loses, or holds, its messages |
+//! | `sever 0 -> 1 for 500ms`, `clog 0 -> 1 for 500ms` | one direction loses, or holds, its messages; `c0` is the client beside node 0 |
+//! | `flap 0 -> 1 every 100ms for 2s` | one direction is cut for so long, then whole for so long, again and again |
 //! | `starve KIND for 500ms`, `starve KIND to N for 500ms` | one kind of message is lost |
 //! | `crash N`, `crash N power`, `crash N power after K` | a crash now, or after K outputs of a turn |
 //! | `restart N`, `pause N for 500ms`, `heal` | |
+//! | `slow N by 10ms` | every turn of N takes so long |
+//! | `disk N by 50ms for 1s` | each write and each sync of N takes so long |
 //! | `step N by -5s`, `freeze N for 1s`, `drift N by 200000000` | clocks (drift in parts per billion) |
 //! | `show` | every node: its role, promise, and what it applied |
 //! | `events`, `events WORD...` | the protocol's steps since, only those that contain all the words |
+//! | `forget` | what was answered and what happened so far is not shown any more |
 //! | `reached PROBE` | fails unless the core's probe of that name was reached |
 
 use super::{FOR_EVER, Story};
 use seedfast_core::Duration;
 use seedfast_core::client::Status;
 use seedfast_core::paxos::wire::kind;
-use seedfast_sim::{Fault, Loss, Target};
+use seedfast_sim::{Disk, Fault, Loss, Target};
 use std::fmt::Write as _;
 
 /// Why a script cannot be told.
@@ -100,6 +108,14 @@ fn node(story: &Story, word: &str) -> Result<u8, String> {
     if node < story.nodes() { Ok(node) } else { Err(format!("there is no node {node}")) }
 }
 
+/// A node, or with a `c` the client beside it.
+fn endpoint(story: &Story, word: &str) -> Result<u8, String> {
+    match word.strip_prefix('c') {
+        Some(client) => Ok(node(story, client)? + story.nodes()),
+        None => node(story, word),
+    }
+}
+
 fn time(word: &str) -> Result<Duration, String> {
     let (digits, factor) = if let Some(digits) = word.strip_suffix("ms") {
         (digits, 1_000_000)
@@ -148,6 +164,22 @@ fn command(story: &mut Story, words: &[&str]) -> Result<Vec<String>, String> {
                 story.applied(who).iter().any(|w| w == word)
             });
         }
+        ["until", who, ref step @ ..] if !step.is_empty() => {
+            let who = node(story, who)?;
+            story.until_step(who, &step.join(" "));
+        }
+        ["propose", word, "to", who, "knowing", known] => {
+            let who = node(story, who)?;
+            story.propose_knowing(word, known, who);
+        }
+        ["propose", word, "to", who, "as", "stranger"] => {
+            let who = node(story, who)?;
+            story.propose_as_stranger(word, who);
+        }
+        ["open", count, "at", who] => {
+            let who = node(story, who)?;
+            story.open_sessions(number(count)?, who);
+        }
         ["propose", word, "to", who] => {
             let who = node(story, who)?;
             story.propose(word, who);
@@ -160,16 +192,25 @@ fn command(story: &mut Story, words: &[&str]) -> Result<Vec<String>, String> {
             let who = node(story, who)?;
             story.read(who);
         }
+        ["forget"] => {
+            story.answers();
+            story.events();
+        }
         ["answers"] => return Ok(answers(story)),
         ["mend"] => story.mend(),
         ["cut", ..] => cut(story, &words[1..])?,
         ["sever", from, "->", to, "for", span] => {
-            let (from, to, lasts) = (node(story, from)?, node(story, to)?, time(span)?.as_nanos());
+            let (from, to, lasts) = (endpoint(story, from)?, endpoint(story, to)?, time(span)?.as_nanos());
             story.inject(Fault::Sever { from, to, lasts });
         }
         ["clog", from, "->", to, "for", span] => {
-            let (from, to, lasts) = (node(story, from)?, node(story, to)?, time(span)?.as_nanos());
+            let (from, to, lasts) = (endpoint(story, from)?, endpoint(story, to)?, time(span)?.as_nanos());
             story.inject(Fault::Clog { from, to, lasts });
+        }
+        ["flap", from, "->", to, "every", period, "for", span] => {
+            let (from, to) = (endpoint(story, from)?, endpoint(story, to)?);
+            let (period, lasts) = (time(period)?.as_nanos(), time(span)?.as_nanos());
+            story.inject(Fault::Flap { from, to, period, lasts });
         }
         ["starve", kind, "for", span] => {
             let (message, lasts) = (message(kind)?, time(span)?.as_nanos());
@@ -203,6 +244,17 @@ fn command(story: &mut Story, words: &[&str]) -> Result<Vec<String>, String> {
         ["slow", who, "by", turn] => {
             let target = Target::Node(node(story, who)?);
             story.inject(Fault::Slow { target, turn: time(turn)?.as_nanos(), lasts: FOR_EVER });
+        }
+        ["disk", who, "by", latency, "for", span] => {
+            let (target, latency) = (Target::Node(node(story, who)?), time(latency)?.as_nanos());
+            let disk = Disk {
+                write_min: latency,
+                write_max: latency,
+                sync_min: latency,
+                sync_max: latency,
+                ..Disk::default()
+            };
+            story.inject(Fault::DiskDegrade { target, disk, lasts: time(span)?.as_nanos() });
         }
         ["step", who, "by", span] => {
             let target = Target::Node(node(story, who)?);
@@ -289,8 +341,10 @@ fn show(story: &Story) -> Vec<String> {
 }
 
 fn events(story: &mut Story, filter: &[&str]) -> Vec<String> {
-    let events =
-        story.events().into_iter().map(|event| format!("{} n{} {}", event.at, event.node, event.what));
+    let events = story.events().into_iter().map(|event| {
+        let millis = event.at.as_nanos() / 1_000_000;
+        format!("{millis:>5}ms n{} {}", event.node, event.what)
+    });
     let kept: Vec<String> = events.filter(|line| filter.iter().all(|word| line.contains(word))).collect();
     if kept.is_empty() { vec!["none".into()] } else { kept }
 }
