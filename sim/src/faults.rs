@@ -204,12 +204,11 @@ impl World {
                         Fault::Sever { from, to, .. } => cut |= is(*from, *to),
                         Fault::Flap { from, to, .. } => flapping |= is(*from, *to),
                         Fault::Clog { from, to, .. } => clogged |= is(*from, *to),
-                        Fault::Degrade { from: a, to: b, network: degraded, .. } => {
+                        Fault::Degrade { from: a, to: b, network: degraded, .. }
                             if a.is_none_or(|a| usize::from(a) == from)
-                                && b.is_none_or(|b| usize::from(b) == to)
-                            {
-                                network = *degraded;
-                            }
+                                && b.is_none_or(|b| usize::from(b) == to) =>
+                        {
+                            network = *degraded;
                         }
                         _ => {}
                     }

@@ -29,7 +29,8 @@ pub use clock::WALL_EPOCH;
 pub use effects::Effect;
 pub use outcome::{Broken, Outcome};
 pub use scene::{
-    ClientId, ClientInput, ClientOutbox, ClientOutput, Plan, Progress, Scenario, Scene, Seen, Violation,
+    ClientId, ClientInput, ClientOutbox, ClientOutput, Formatted, Plan, Progress, Scenario, Scene, Seen,
+    Violation,
 };
 pub use schedule::{Clock, Cut, Disk, Fault, Loss, Nanos, Network, Ppm, Schedule, Target, Timed, Turns};
 pub use trace::{NoTrace, TraceSink};

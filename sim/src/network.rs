@@ -224,11 +224,12 @@ mod tests {
     #[test]
     fn a_throttled_link_queues() {
         let mut link = link(Network { throttle: 1_000_000, ..Network::default() });
-        let at = |link: &mut Link| match link.identify(0) {
-            draws => match link.decide(draws, 0, 1_000) {
+        let at = |link: &mut Link| {
+            let draws = link.identify(0);
+            match link.decide(draws, 0, 1_000) {
                 Verdict::Deliver(delivery) => delivery.at,
                 Verdict::Lost => panic!("nothing is lost here"),
-            },
+            }
         };
         assert_eq!((at(&mut link), at(&mut link)), (1_000_000, 2_000_000));
     }

@@ -15,7 +15,12 @@ thread_local! {
 }
 
 fn message_of(info: &PanicHookInfo<'_>) -> String {
-    let text = info.payload_as_str().unwrap_or("(a panic without a message)");
+    let payload = info.payload();
+    let text = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (_, Some(text)) => text.as_str(),
+        _ => "(a panic without a message)",
+    };
     match info.location() {
         // Only the file's name: a path names this machine, and the message is part of the trace.
         Some(place) => {

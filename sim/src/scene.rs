@@ -107,6 +107,9 @@ pub enum Progress {
     Done,
 }
 
+/// Devices and what formatting left on each: pieces of bytes at their offsets, zeros between them.
+pub type Formatted = Vec<(Geometry, Vec<(u64, Vec<u8>)>)>;
+
 /// The cast and the judge of one run. One object plays all clients and hears all observations, so that nothing is
 /// shared behind anyone's back.
 pub trait Scene {
@@ -114,7 +117,7 @@ pub trait Scene {
     fn process(&mut self, node: NodeId) -> Box<dyn Process>;
 
     /// The devices of `node` and their formatted contents (sparse: offset and bytes), asked once at the beginning.
-    fn devices(&mut self, _node: NodeId) -> Vec<(Geometry, Vec<(u64, Vec<u8>)>)> {
+    fn devices(&mut self, _node: NodeId) -> Formatted {
         Vec::new()
     }
 

@@ -110,7 +110,7 @@ impl Scene for Stage {
         Box::new(Toy { node, life: Incarnation(0), count: 0, behaviour: self.behaviour })
     }
 
-    fn devices(&mut self, _node: NodeId) -> Vec<(Geometry, Vec<(u64, Vec<u8>)>)> {
+    fn devices(&mut self, _node: NodeId) -> Formatted {
         if self.disk == 0 { vec![] } else { vec![(Geometry::disk(self.disk), vec![])] }
     }
 
