@@ -36,7 +36,8 @@ fn a_node_that_votes_twice_is_caught() {
         .map(|broken| broken.violation.invariant)
         .collect();
     let found: BTreeSet<&str> = broken.iter().map(String::as_str).collect();
-    assert_eq!(found, BTreeSet::from(["T3"]), "the first thing to break is that a node's votes are equal");
+    // Two different decisions, if the second vote makes one in the turn that casts it; otherwise the two votes.
+    assert_eq!(found, BTreeSet::from(["T1", "T3"]));
     assert!(broken.len() as u64 > SEEDS / 50, "only {} of {SEEDS} seeds found it", broken.len());
 }
 

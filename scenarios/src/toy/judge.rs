@@ -7,9 +7,15 @@ use seedfast_sim::{Scene, Seen, Violation};
 use std::collections::BTreeMap;
 
 /// Sees every vote and every decision as it is made.
+///
+/// A vote is announced directly before it is sent, and a crash can fall between the two: then nobody heard it, and a
+/// node that votes otherwise in its next life breaks nothing. So an announcement is a claim, and a vote is what a node
+/// holds at the end of a turn, as its own or as somebody else's.
 pub(super) struct Judge {
     speak: Speak,
-    /// The first vote of each node, over all its lives.
+    /// Which values each node announced a vote for.
+    claimed: [[bool; 2]; NODES],
+    /// The first vote of each node that anybody held, over all its lives.
     cast: [Option<Value>; NODES],
     /// The first decision, and whose it was.
     decided: Option<(NodeId, Value)>,
@@ -19,21 +25,22 @@ pub(super) struct Judge {
 
 impl Judge {
     pub(super) fn new(speak: Speak) -> Self {
-        Judge { speak, cast: [None; NODES], decided: None, casts: 0, decisions: 0 }
+        let (claimed, cast) = ([[false; 2]; NODES], [None; NODES]);
+        Judge { speak, claimed, cast, decided: None, casts: 0, decisions: 0 }
     }
 
-    /// T3, for one vote of `node` in the memory of `witness`.
-    fn same_vote(&self, witness: NodeId, node: usize, vote: Value) -> Result<(), Violation> {
-        match self.cast[node] {
-            Some(first) if first == vote => Ok(()),
-            Some(first) => broken(
-                "T3",
-                format!("n{node} voted for {}, and {witness} holds a vote of it for {}", first.0, vote.0),
-            ),
-            None => {
-                broken("T3", format!("{witness} holds a vote for {} of n{node}, which never voted", vote.0))
-            }
+    /// T3, for one vote of `voter` in the memory of `witness`.
+    fn same_vote(&mut self, witness: NodeId, voter: usize, vote: Value) -> Result<(), Violation> {
+        if !self.claimed[voter][usize::from(vote.0)] {
+            let what = format!("{witness} holds a vote of n{voter} for {}, which it never cast", vote.0);
+            return broken("T3", what);
         }
+        let first = *self.cast[voter].get_or_insert(vote);
+        if first == vote {
+            return Ok(());
+        }
+        let what = format!("n{voter} voted for {}, and {witness} holds a vote of it for {}", first.0, vote.0);
+        broken("T3", what)
     }
 
     /// T1 and T2, for one decision.
@@ -42,7 +49,7 @@ impl Judge {
         if agreed != value {
             return broken("T1", format!("{first} decided {}, and {node} decided {}", agreed.0, value.0));
         }
-        let votes = self.cast.iter().filter(|vote| **vote == Some(value)).count();
+        let votes = self.claimed.iter().filter(|claimed| claimed[usize::from(value.0)]).count();
         if votes < QUORUM {
             return broken(
                 "T2",
@@ -53,9 +60,6 @@ impl Judge {
     }
 
     fn check(&mut self, node: NodeId, state: &State) -> Result<(), Violation> {
-        // A crash can cut a turn off before it says so, and yet the node stands by its vote.
-        let own = usize::from(node.0);
-        self.cast[own] = self.cast[own].or(state.heard[own]);
         for (voter, vote) in state.heard.iter().enumerate() {
             if let Some(vote) = vote {
                 self.same_vote(node, voter, *vote)?;
@@ -79,21 +83,16 @@ impl Scene for Judge {
     }
 
     fn observe(&mut self, seen: Seen<'_>) -> Result<(), Violation> {
-        let Some(value) = seen.bytes.first().copied().map(Value) else { return Ok(()) };
-        let node = usize::from(seen.node.0);
+        let &[value @ 0..=1] = seen.bytes else { return Ok(()) };
         match seen.kind {
             CAST => {
                 self.casts += 1;
-                let first = *self.cast[node].get_or_insert(value);
-                if first != value {
-                    let what = format!("{} voted for {} and then for {}", seen.node, first.0, value.0);
-                    return broken("T3", what);
-                }
+                self.claimed[usize::from(seen.node.0)][usize::from(value)] = true;
                 Ok(())
             }
             DECIDED => {
                 self.decisions += 1;
-                self.decision(seen.node, value)
+                self.decision(seen.node, Value(value))
             }
             _ => Ok(()),
         }
@@ -117,15 +116,19 @@ mod tests {
     use super::*;
     use seedfast_core::{Incarnation, Instant, ObservationKind};
 
-    /// Shows the judge a history of observations, then a state of node 0, and returns the invariant it found broken.
-    fn judged(history: &[(u8, ObservationKind, u8)], state: State) -> Option<String> {
+    /// Shows the judge a history of observations, then states of node 0, and returns the invariant it found broken.
+    fn judged(history: &[(u8, ObservationKind, u8)], states: &[State]) -> Option<String> {
         let mut judge = Judge::new(Speak::OnceDurable);
         let seen = |(node, kind, value): &(u8, ObservationKind, u8), judge: &mut Judge| {
             let (at, incarnation) = (Instant::ZERO, Incarnation(1));
             judge.observe(Seen { at, node: NodeId(*node), incarnation, kind: *kind, bytes: &[*value] })
         };
         let verdict = history.iter().try_for_each(|event| seen(event, &mut judge));
-        verdict.and_then(|()| judge.check(NodeId(0), &state)).err().map(|violation| violation.invariant)
+        let mut check = |state| judge.check(NodeId(0), state);
+        verdict
+            .and_then(|()| states.iter().try_for_each(&mut check))
+            .err()
+            .map(|violation| violation.invariant)
     }
 
     fn heard(votes: [Option<u8>; NODES], decided: Option<u8>) -> State {
@@ -136,31 +139,32 @@ mod tests {
     fn a_good_history_is_let_pass() {
         let history =
             [(0, CAST, 1), (1, CAST, 0), (2, CAST, 1), (0, CAST, 1), (0, DECIDED, 1), (1, DECIDED, 1)];
-        assert_eq!(judged(&history, heard([Some(1), Some(0), Some(1)], Some(1))), None);
-        assert_eq!(
-            judged(&[], heard([Some(1), None, None], None)),
-            None,
-            "a turn was cut off before it spoke"
-        );
+        assert_eq!(judged(&history, &[heard([Some(1), Some(0), Some(1)], Some(1))]), None);
+    }
+
+    #[test]
+    fn a_vote_that_nobody_heard_binds_nobody() {
+        let history = [(0, CAST, 1), (0, CAST, 0)];
+        assert_eq!(judged(&history, &[heard([Some(0), None, None], None)]), None);
     }
 
     #[test]
     fn each_invariant_is_found_broken_when_it_is() {
-        let two = [(0, CAST, 1), (1, CAST, 1), (2, CAST, 0)];
-        let with = |more: &[(u8, ObservationKind, u8)]| [&two[..], more].concat();
         let nothing = heard([None; NODES], None);
-        assert_eq!(judged(&with(&[(0, DECIDED, 1), (2, DECIDED, 0)]), nothing).as_deref(), Some("T1"));
-        assert_eq!(judged(&with(&[(2, DECIDED, 0)]), nothing).as_deref(), Some("T2"));
-        assert_eq!(judged(&with(&[(2, CAST, 1)]), nothing).as_deref(), Some("T3"));
+        let votes = [(0, CAST, 1), (1, CAST, 1), (2, CAST, 0)];
+        let then = |more: &[(u8, ObservationKind, u8)]| judged(&[&votes[..], more].concat(), &[nothing]);
+        assert_eq!(then(&[(0, DECIDED, 1), (2, DECIDED, 0)]).as_deref(), Some("T1"));
+        assert_eq!(then(&[(2, DECIDED, 0)]).as_deref(), Some("T2"));
+        let twice = [heard([None, None, Some(0)], None), heard([None, None, Some(1)], None)];
+        assert_eq!(judged(&[(2, CAST, 0), (2, CAST, 1)], &twice).as_deref(), Some("T3"));
+        assert_eq!(judged(&[(2, CAST, 0)], &twice).as_deref(), Some("T3"), "a vote that was never cast");
     }
 
     #[test]
-    fn each_invariant_is_found_broken_in_a_state_that_nobody_reported() {
-        let two = [(0, CAST, 1), (1, CAST, 1), (2, CAST, 0)];
-        let decided = [&two[..], &[(1, DECIDED, 1)]].concat();
-        assert_eq!(judged(&decided, heard([None; NODES], Some(0))).as_deref(), Some("T1"));
-        assert_eq!(judged(&two[1..], heard([None; NODES], Some(1))).as_deref(), Some("T2"));
-        assert_eq!(judged(&two, heard([None, None, Some(1)], None)).as_deref(), Some("T3"));
-        assert_eq!(judged(&two[..1], heard([None, Some(1), None], None)).as_deref(), Some("T3"));
+    fn a_decision_is_judged_even_if_only_the_state_shows_it() {
+        let votes = [(0, CAST, 1), (1, CAST, 1), (2, CAST, 0), (1, DECIDED, 1)];
+        let other = heard([None; NODES], Some(0));
+        assert_eq!(judged(&votes, &[other]).as_deref(), Some("T1"));
+        assert_eq!(judged(&votes[1..3], &[other]).as_deref(), Some("T2"));
     }
 }
