@@ -50,6 +50,12 @@ pub struct Story {
 impl Story {
     /// A cluster of `nodes` replicas that have just started, on a calm network.
     pub fn new(nodes: u8) -> Self {
+        Story::seeded(nodes, 1)
+    }
+
+    /// The same, with other draws: a power loss leaves something else of what was not durable, and timeouts differ by
+    /// milliseconds.
+    pub fn seeded(nodes: u8, seed: u64) -> Self {
         let network =
             seedfast_sim::Network { latency_min: 1_000_000, latency_max: 1_000_000, ..Default::default() };
         let disk = Disk {
@@ -71,7 +77,7 @@ impl Story {
         };
         let mut scene = StoryScene::new(nodes);
         let mut world = World::new();
-        world.reset(1, &schedule, &mut scene);
+        world.reset(seed, &schedule, &mut scene);
         Story { world, scene, nodes, session: None, sequence: 0, words: Vec::new() }
     }
 

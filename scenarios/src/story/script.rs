@@ -14,7 +14,7 @@
 //!
 //! | command | what happens |
 //! |---|---|
-//! | `cluster N` | N fresh replicas; the first command |
+//! | `cluster N`, `cluster N seed S` | N fresh replicas; the first command. The seed draws what a power loss leaves |
 //! | `advance 500ms` | time passes |
 //! | `until leader N`, `until leader` | time passes until N, or anyone, leads |
 //! | `until N applied WORD` | time passes until N has applied it |
@@ -83,12 +83,17 @@ pub fn tell(text: &str) -> Result<String, ScriptError> {
         }
         let at = |what: String| ScriptError { line: index + 1, what };
         let words: Vec<&str> = line.split_whitespace().collect();
-        if let ["cluster", nodes] = words[..] {
+        if let ["cluster", nodes, ref rest @ ..] = words[..] {
             let nodes = number(nodes).map_err(at)?;
+            let seed = match *rest {
+                [] => 1,
+                ["seed", seed] => number(seed).map_err(at)?,
+                _ => return Err(at("write `cluster N` or `cluster N seed S`".into())),
+            };
             if !(1..=7).contains(&nodes) {
                 return Err(at(format!("a story has 1 to 7 nodes, not {nodes}")));
             }
-            story = Some(Story::new(nodes));
+            story = Some(Story::seeded(nodes, seed));
             continue;
         }
         let story = story.as_mut().ok_or_else(|| at("the first command must be `cluster N`".into()))?;
