@@ -5,17 +5,21 @@
 //!
 //! let mut story = Story::new(3);
 //! story.until_leader(0);
-//! story.cut(&[&[0], &[1, 2]]);
 //! story.propose("x", 0);
-//! story.until_leader(1);
+//! story.advance_millis(100);
+//! story.cut(&[&[0], &[1, 2]]);
+//! story.propose("lost", 0);
+//! story.until_leader(2);
 //! story.mend();
 //! story.advance_millis(1_000);
-//! assert_eq!(story.applied(2), story.applied(1));
+//! assert_eq!(story.applied(0), ["x"]);
+//! assert_eq!(story.applied(0), story.applied(2));
 //! ```
 //!
 //! A story runs in the very world that campaigns run in, judged by the same oracles; only its faults come from the
 //! teller. Each node has a client of its own beside it, cut off together with it. Elections are predictable: the lower
-//! a node's number, the shorter its timeout. [`script`] tells stories from text files.
+//! a node's number, the shorter its timeout, so n0 leads first. A node says no to a pre-vote until its own timeout is
+//! over; hence n2 follows n0 in office among three nodes, and n3 among five. [`script`] tells stories from text files.
 
 mod scene;
 pub mod script;
@@ -297,6 +301,11 @@ impl Story {
     /// The highest ballot that `node` is known to have promised.
     pub fn promised(&self, node: u8) -> Ballot {
         self.scene.node(node).promised
+    }
+
+    /// How many answers came since they were last [taken](Self::answers).
+    pub fn answered(&self) -> usize {
+        self.scene.answer_count()
     }
 
     /// The answers that came since this was last asked.

@@ -101,6 +101,10 @@ impl StoryScene {
         std::mem::take(&mut self.answers)
     }
 
+    pub(super) fn answer_count(&self) -> usize {
+        self.answers.len()
+    }
+
     pub(super) fn event_count(&self) -> usize {
         self.events.len()
     }
