@@ -96,8 +96,9 @@ impl Board {
         Some(Item { index, place, scenario: self.scenarios[place], seed })
     }
 
-    /// The next task of `worker`; blocks while there is nothing to do but others may still find something.
-    pub(crate) fn next(&self, worker: usize) -> Task {
+    /// The next task of `worker`; blocks while there is nothing to do but others may still find something, and calls
+    /// `idle` before it does.
+    pub(crate) fn next(&self, worker: usize, idle: &mut dyn FnMut()) -> Task {
         let mut state = self.lock();
         loop {
             if state.closed {
@@ -128,6 +129,7 @@ impl Board {
                 }
                 // A deadline passes without waking anybody, hence the timeout.
                 _ => {
+                    idle();
                     let wait = Duration::from_millis(50);
                     let woken = self.wake.wait_timeout(state, wait);
                     state = woken.unwrap_or_else(PoisonError::into_inner).0;

@@ -143,7 +143,7 @@ impl Campaign {
         loop {
             // Workers own the other ends: when all of them are gone, everything is in.
             match reports.recv_timeout(TICK) {
-                Ok(report) => collector.take(report).inspect_err(|_| board.close())?,
+                Ok(reports) => collector.take(reports).inspect_err(|_| board.close())?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }

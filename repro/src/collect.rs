@@ -62,7 +62,21 @@ impl<'a> Collector<'a> {
         }
     }
 
-    pub(crate) fn take(&mut self, report: Report) -> Result<(), Stopped> {
+    pub(crate) fn take(&mut self, reports: Vec<Report>) -> Result<(), Stopped> {
+        reports.into_iter().try_for_each(|report| self.note(report))?;
+        let before = self.next / SETTLE;
+        while !self.is_over && self.open.get(&self.next).is_some_and(Open::is_complete) {
+            let open = self.open.remove(&self.next).expect("it was just found");
+            self.merge(open);
+            self.next += 1;
+        }
+        if self.next / SETTLE > before {
+            self.board.settle(self.next);
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, report: Report) -> Result<(), Stopped> {
         let (index, is_bad) = match report {
             Report::Ran(ran) => {
                 let index = ran.item.index;
@@ -87,15 +101,6 @@ impl<'a> Collector<'a> {
         };
         if is_bad && !self.campaign.keep_going {
             self.board.stop_after(index);
-        }
-        let before = self.next / SETTLE;
-        while !self.is_over && self.open.get(&self.next).is_some_and(Open::is_complete) {
-            let open = self.open.remove(&self.next).expect("it was just found");
-            self.merge(open);
-            self.next += 1;
-        }
-        if self.next / SETTLE > before {
-            self.board.settle(self.next);
         }
         Ok(())
     }

@@ -1,4 +1,30 @@
-//! Traces as people read them: one line for each event.
+//! Traces as people read them: one line for each event, frames in the protocol's own words.
+
+use seedfast_core::{Kind, NodeId, Process};
+use seedfast_sim::trace::{Event, Reader, Reason, What, Who};
+use seedfast_sim::{Plan, Scenario};
+use std::collections::{HashMap, VecDeque};
+use std::ops::ControlFlow;
+
+/// Knows what the frames of a protocol say.
+pub(crate) struct Words(Option<Box<dyn Process>>);
+
+impl Words {
+    /// The words of the processes that `scenario` runs.
+    pub(crate) fn of(scenario: &dyn Scenario, seed: u64, plan: &Plan) -> Self {
+        Words(scenario.scene(plan, seed).ok().map(|mut scene| scene.process(NodeId(0))))
+    }
+
+    /// Nobody's: frames are bytes.
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Words(None)
+    }
+
+    fn of_frame(&self, kind: u8, frame: &[u8]) -> Option<String> {
+        self.0.as_ref()?.describe(Kind(kind), frame)
+    }
+}
 
 /// Which lines are wanted.
 #[derive(Clone, Copy)]
@@ -9,9 +35,102 @@ pub(crate) struct Filter<'a> {
     pub(crate) words: &'a [String],
 }
 
+impl Filter<'_> {
+    fn lets_through(&self, who: Who, line: &str) -> bool {
+        let node = self.nodes.is_empty() || self.nodes.iter().any(|node| who == Who::Node(*node));
+        node && (self.words.is_empty() || self.words.iter().any(|word| line.contains(word.as_str())))
+    }
+}
+
+/// Tells events one after the other; remembers frames, because a receiver's record names its message only.
+struct Teller<'a> {
+    words: &'a Words,
+    frames: HashMap<u64, (u8, &'a [u8])>,
+}
+
+impl<'a> Teller<'a> {
+    fn new(words: &'a Words) -> Self {
+        Teller { words, frames: HashMap::new() }
+    }
+
+    /// Takes notice of an event.
+    fn hear(&mut self, event: &Event<'a>) {
+        if let (Some(_), What::Send { kind, frame, messages, .. }) = (&self.words.0, &event.what) {
+            self.frames.extend(messages.iter().map(|sent| (sent.message, (*kind, *frame))));
+        }
+    }
+
+    /// The event as a line.
+    fn tell(&self, event: &Event<'a>) -> String {
+        let line = event.to_string();
+        match &event.what {
+            What::Send { kind, frame, .. } => {
+                let Some(words) = self.words.of_frame(*kind, frame) else { return line };
+                match line.split_once("send        ").map(|(head, rest)| (head, rest.split_once("; "))) {
+                    Some((head, Some((_, fates)))) => format!("{head}send        {words}; {fates}"),
+                    _ => format!("{line}: {words}"),
+                }
+            }
+            What::Turn { reason: Reason::Receive { message, changed: None, .. }, .. } => {
+                let words =
+                    self.frames.get(message).and_then(|(kind, frame)| self.words.of_frame(*kind, frame));
+                match (words, line.rsplit_once(" kind ")) {
+                    (Some(words), Some((head, _))) => format!("{head}: {words}"),
+                    _ => line,
+                }
+            }
+            _ => line,
+        }
+    }
+}
+
+/// All lines that `filter` lets through, one after the other, until `each` has enough.
+pub(crate) fn lines(
+    trace: &[u8],
+    words: &Words,
+    filter: Filter<'_>,
+    mut each: impl FnMut(String) -> ControlFlow<()>,
+) {
+    let mut teller = Teller::new(words);
+    for event in Reader::new(trace).into_iter().flatten().map_while(Result::ok) {
+        teller.hear(&event);
+        let line = teller.tell(&event);
+        if filter.lets_through(event.who, &line) && each(line).is_break() {
+            return;
+        }
+    }
+}
+
+/// How wide a line of an excerpt may be.
+const WIDTH: usize = 150;
+
+/// The last events up to and including number `end`, at most `count`, in lines that fit a terminal.
+pub(crate) fn last_before(trace: &[u8], end: u64, count: usize, words: &Words) -> Vec<String> {
+    let mut teller = Teller::new(words);
+    let mut last = VecDeque::new();
+    for event in Reader::new(trace).into_iter().flatten().map_while(Result::ok) {
+        if event.index > end {
+            break;
+        }
+        teller.hear(&event);
+        if last.len() == count {
+            last.pop_front();
+        }
+        last.push_back(event);
+    }
+    last.iter().map(|event| shortened(&teller.tell(event))).collect()
+}
+
+fn shortened(line: &str) -> String {
+    match line.char_indices().nth(WIDTH) {
+        Some((cut, _)) => format!("{}..", &line[..cut]),
+        None => line.to_owned(),
+    }
+}
+
 /// An event found by its place in the trace.
 pub(crate) struct Found {
-    /// Its number, from 0.
+    /// Its number, from 1.
     pub(crate) number: u64,
     /// The event before it.
     pub(crate) before: Option<String>,
@@ -20,23 +139,82 @@ pub(crate) struct Found {
 }
 
 /// The event that the byte at `offset` belongs to.
-pub(crate) fn at_offset(trace: &[u8], offset: u64) -> Found {
-    let bytes: String =
-        trace.iter().skip(offset as usize).take(16).map(|byte| format!("{byte:02x}")).collect();
-    Found {
-        number: 0,
-        before: None,
-        text: if bytes.is_empty() { "the end of the trace".to_owned() } else { bytes },
+pub(crate) fn at_offset(trace: &[u8], offset: u64, words: &Words) -> Found {
+    let missing = |number, before| Found { number, before, text: "(the trace ends here)".to_owned() };
+    let Ok(reader) = Reader::new(trace) else {
+        return Found { number: 0, before: None, text: "(the head of the trace)".to_owned() };
+    };
+    let mut teller = Teller::new(words);
+    let mut events = reader.map_while(Result::ok).peekable();
+    let (mut before, mut number) = (None, 0);
+    while let Some(event) = events.next() {
+        teller.hear(&event);
+        let begins_later = |next: &Event<'_>| next.offset > offset;
+        let is_last_read = events.peek().is_none();
+        if events.peek().is_some_and(begins_later) || (is_last_read && (offset as usize) < trace.len()) {
+            if event.offset > offset {
+                // Only the head lies before the first event.
+                return Found { number: 0, before: None, text: "(the head of the trace)".to_owned() };
+            }
+            let before = before.map(|event| shortened(&teller.tell(&event)));
+            return Found { number: event.index, before, text: teller.tell(&event) };
+        }
+        number = event.index;
+        before = Some(event);
     }
+    missing(number + 1, before.map(|event| shortened(&teller.tell(&event))))
 }
 
-/// The last events before number `end`, at most `count`.
-pub(crate) fn last_before(_trace: &[u8], _end: u64, _count: usize) -> Vec<String> {
-    Vec::new()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seedfast_sim::World;
+    use seedfast_sim::trace::Memory;
 
-/// All lines that `filter` lets through.
-pub(crate) fn lines<'a>(_trace: &'a [u8], filter: Filter<'a>) -> impl Iterator<Item = String> + 'a {
-    let _ = (filter.nodes, filter.words);
-    std::iter::empty()
+    /// The trace of a seed of the toy.
+    fn trace() -> (Vec<u8>, Words) {
+        let toy = &seedfast_scenarios::toy::TOY;
+        let plan = toy.plan(4);
+        let mut memory = Memory::default();
+        let mut scene = toy.scene(&plan, 4).expect("its own plan fits");
+        World::new().run(4, &plan.schedule, &mut *scene, &mut memory);
+        (memory.0, Words::of(toy, 4, &plan))
+    }
+
+    #[test]
+    fn every_byte_of_a_trace_belongs_to_an_event() {
+        let (trace, words) = trace();
+        let first = Reader::new(&trace).expect("a trace").next().expect("an event").expect("it reads").offset;
+        let head = at_offset(&trace, first - 1, &words);
+        assert_eq!((head.number, head.text.as_str()), (0, "(the head of the trace)"));
+        let count = Reader::new(&trace).expect("a trace").count() as u64;
+        let mut number = 0;
+        for offset in (first..trace.len() as u64).step_by(7) {
+            let found = at_offset(&trace, offset, &words);
+            assert!(found.number == number || found.number == number + 1, "{offset}");
+            assert_eq!(found.before.is_some(), found.number > 1);
+            number = found.number;
+        }
+        assert_eq!(number, count);
+        let end = at_offset(&trace, trace.len() as u64, &words);
+        assert_eq!((end.number, end.text.as_str()), (count + 1, "(the trace ends here)"));
+    }
+
+    #[test]
+    fn frames_are_told_in_the_words_of_the_protocol() {
+        let (trace, words) = trace();
+        let tell = |words: &Words| {
+            let mut all = Vec::new();
+            lines(&trace, words, Filter { nodes: &[], words: &[] }, |line| {
+                all.push(line);
+                ControlFlow::Continue(())
+            });
+            all
+        };
+        let (with, without) = (tell(&words), tell(&Words::none()));
+        assert_eq!(with.len(), without.len());
+        assert!(with.iter().any(|line| line.contains("receive") && line.contains("vote")), "{with:#?}");
+        let last = last_before(&trace, 30, 4, &words);
+        assert_eq!(last, with[26..30].iter().map(|line| shortened(line)).collect::<Vec<_>>());
+    }
 }

@@ -1,8 +1,8 @@
 //! The `replay` command: one run, of a seed or of a bundle, looked at closely.
 
 use crate::bundle::{self, Bundle, Verdict};
-use crate::cli::{self, Replay};
-use crate::events::{self, Filter};
+use crate::cli::Replay;
+use crate::events::{self, Filter, Words};
 use crate::files;
 use crate::identity::Identity;
 use crate::panics::caught;
@@ -16,6 +16,7 @@ use seedfast_core::Instant;
 use seedfast_sim::trace::{Memory, NoTrace};
 use seedfast_sim::{Broken, Outcome, Plan, Scenario, Violation, World};
 use std::fmt::Write as _;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
@@ -72,11 +73,13 @@ pub(crate) fn replay(
     }
     if options.verbose {
         let filter = Filter { nodes: &options.node, words: &options.kind };
-        let describe = scenario.scene(&case.plan, seed).ok();
-        let _ = describe;
-        for line in events::lines(&replayed.trace, filter) {
-            printed(console, &format!("{line}\n"))?;
-        }
+        let words = Words::of(scenario, seed, &case.plan);
+        let mut result = Ok(());
+        events::lines(&replayed.trace, &words, filter, |line| {
+            result = printed(console, &format!("{line}\n"));
+            if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        result?;
         printed(console, "\n")?;
     }
     printed(console, &told(&case, options, &replayed, paint))?;
@@ -308,6 +311,5 @@ fn explain(
     if let Some(checkout) = case.bundle.as_ref().and_then(|bundle| bundle.build.checkout()) {
         printed(console, &format!("  it was       {checkout}\n"))?;
     }
-    let _ = cli::banner;
     Ok(None)
 }

@@ -67,12 +67,12 @@ fn histogram(text: &mut String, title: &str, rows: &BTreeMap<String, Frequency>,
     rows.sort_by_key(|(name, frequency)| (std::cmp::Reverse(frequency.seeds), *name));
     let names = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(title.len());
     let title = format!("{title:names$}");
-    let head = format!("{:>12}  {:>8}  {:>14}", "seeds", "", "times");
+    let head = format!("{:>12} {:>8}  {:>13}", "seeds", "", "times");
     let _ = writeln!(text, "  {}{}", paint.bold(&title), paint.dim(&head));
     for (name, Frequency { times, seeds: in_seeds }) in rows {
         let _ = writeln!(
             text,
-            "  {name:names$}{:>12}  {:>8}  {:>14}",
+            "  {name:names$}{:>12} {:>8}  {:>13}",
             grouped(*in_seeds),
             percent(*in_seeds, seeds),
             grouped(*times)

@@ -1,7 +1,7 @@
 //! The same seed, the same bytes: running something again and naming the first event that differs.
 
 use crate::bundle;
-use crate::events;
+use crate::events::{self, Words};
 use crate::execute::execute;
 use crate::trouble::Trouble;
 use seedfast_sim::trace::{Compare, Memory, TraceSink};
@@ -26,7 +26,7 @@ pub struct Mismatch {
 pub struct Difference {
     /// Offset in the trace of the first byte that differs.
     pub offset: u64,
-    /// Number of the event that it belongs to, from 0.
+    /// Number of the event that it belongs to, from 1.
     pub event: u64,
     /// The event before, which both runs share.
     pub before: Option<String>,
@@ -102,20 +102,34 @@ fn against(world: &mut World, subject: Subject<'_>, reference: &[u8]) -> Result<
     Ok(sink.compare.difference().map(|offset| {
         let mut second = reference[..sink.passed.min(reference.len())].to_vec();
         second.extend_from_slice(&sink.last);
-        difference_at(offset, reference, &second)
+        let words = Words::of(subject.scenario, subject.seed, subject.plan);
+        difference_at(offset, reference, &second, &words)
     }))
 }
 
 /// Describes the difference between two traces whose first differing byte is at `offset`.
-pub(crate) fn difference_at(offset: u64, first: &[u8], second: &[u8]) -> Difference {
-    let (in_first, in_second) = (events::at_offset(first, offset), events::at_offset(second, offset));
+fn difference_at(offset: u64, first: &[u8], second: &[u8], words: &Words) -> Difference {
+    let (in_first, in_second) =
+        (events::at_offset(first, offset, words), events::at_offset(second, offset, words));
+    let (mut first_text, mut second_text) = (in_first.text, in_second.text);
+    if first_text == second_text {
+        // They differ in what a line leaves out: the rest of a long frame, an offset.
+        first_text.push_str(&bytes_at(first, offset));
+        second_text.push_str(&bytes_at(second, offset));
+    }
     Difference {
         offset,
         event: in_first.number.min(in_second.number),
         before: in_first.before,
-        first: in_first.text,
-        second: in_second.text,
+        first: first_text,
+        second: second_text,
     }
+}
+
+fn bytes_at(trace: &[u8], offset: u64) -> String {
+    let bytes: String =
+        trace.iter().skip(offset as usize).take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("  (byte {offset} on: {bytes})")
 }
 
 /// Compares, and keeps the piece in which the difference lies, so that it can be decoded.

@@ -2,7 +2,7 @@
 
 use crate::board::{Board, Item, Recheck, Task};
 use crate::bundle::Bundle;
-use crate::events;
+use crate::events::{self, Words};
 use crate::panics;
 use crate::rerun::{self, Capped, Mismatch, Reference, Subject};
 use crate::seeds::is_sampled;
@@ -10,6 +10,7 @@ use crate::trouble::Trouble;
 use seedfast_sim::trace::NoTrace;
 use seedfast_sim::{Outcome, Plan, World};
 use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
 
 /// A seed that broke an invariant, confirmed: its bundle was written to text, read back and replayed.
 #[derive(Clone, Debug)]
@@ -54,11 +55,12 @@ pub(crate) struct Ran {
 }
 
 /// Works until the board has nothing left.
-pub(crate) fn work(worker: usize, board: &Board, percent: u8, reports: &Sender<Report>) {
+pub(crate) fn work(worker: usize, board: &Board, percent: u8, reports: &Sender<Vec<Report>>) {
     let mut world = World::new();
+    let mut post = Post { reports, waiting: Vec::new(), sent: Instant::now() };
     let ended = panics::caught(|| {
         loop {
-            let sent = match board.next(worker) {
+            match board.next(worker, &mut || post.send()) {
                 Task::End => return,
                 Task::Run(item) => {
                     board.watch(worker, Some(item));
@@ -68,31 +70,59 @@ pub(crate) fn work(worker: usize, board: &Board, percent: u8, reports: &Sender<R
                         Ok((ran, again)) => (Report::Ran(Box::new(ran)), again),
                         Err(trouble) => (Report::Refused(trouble), None),
                     };
-                    let sent = reports.send(report);
+                    post.add(report);
                     board.done(worker, again);
-                    sent
                 }
                 Task::Again(recheck) => {
                     board.watch(worker, Some(recheck.item));
                     let result = second(&mut world, &recheck);
                     board.watch(worker, None);
                     board.release(&recheck);
-                    let sent = reports.send(match result {
+                    post.add(match result {
                         Ok(mismatch) => Report::Rechecked { index: recheck.item.index, mismatch },
                         Err(trouble) => Report::Refused(trouble),
                     });
                     board.done(worker, None);
-                    sent
                 }
-            };
-            if sent.is_err() {
-                return;
             }
         }
     });
     if let Err(message) = ended {
         let item = board.doing(worker).map(|(item, _)| item);
-        let _ = reports.send(Report::Panicked { item, message });
+        post.add(Report::Panicked { item, message });
+    }
+    post.send();
+}
+
+/// Sends reports a handful at a time: waking the collector costs more than a small run.
+struct Post<'a> {
+    reports: &'a Sender<Vec<Report>>,
+    waiting: Vec<Report>,
+    sent: Instant,
+}
+
+impl Post<'_> {
+    const MOST: usize = 64;
+    const OLDEST: Duration = Duration::from_millis(2);
+
+    fn add(&mut self, report: Report) {
+        let is_urgent = match &report {
+            Report::Ran(ran) => ran.failure.is_some() || ran.mismatch.is_some(),
+            Report::Rechecked { mismatch, .. } => mismatch.is_some(),
+            Report::Refused(_) | Report::Panicked { .. } => true,
+        };
+        self.waiting.push(report);
+        if is_urgent || self.waiting.len() >= Self::MOST || self.sent.elapsed() >= Self::OLDEST {
+            self.send();
+        }
+    }
+
+    fn send(&mut self) {
+        self.sent = Instant::now();
+        if !self.waiting.is_empty() {
+            // A collector that is gone has closed the board as well.
+            let _ = self.reports.send(std::mem::take(&mut self.waiting));
+        }
     }
 }
 
@@ -147,6 +177,7 @@ fn confirm(
         }))
     };
     let broken = outcome.broken.as_ref().expect("only failing runs are confirmed");
+    let words = Words::of(item.scenario, item.seed, &read.plan);
     let failure = Failure {
         scenario: item.scenario.name(),
         seed: item.seed,
@@ -154,7 +185,7 @@ fn confirm(
         what: broken.violation.what.clone(),
         at: broken.at,
         event: broken.event,
-        last_events: events::last_before(&trace, broken.event, LAST_EVENTS),
+        last_events: events::last_before(&trace, broken.event, LAST_EVENTS, &words),
         bundle,
     };
     Ok((failure, mismatch, trace))

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What is wrong with a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flaw {
+pub(crate) enum Flaw {
     None,
     /// The judge objects in some seeds.
     Broken,
@@ -32,21 +32,21 @@ pub enum Flaw {
     Refuses,
 }
 
-pub struct Pings {
+pub(crate) struct Pings {
     name: &'static str,
     flaw: Flaw,
 }
 
-pub static STEADY: Pings = Pings { name: "pings", flaw: Flaw::None };
-pub static OTHER: Pings = Pings { name: "more-pings", flaw: Flaw::None };
-pub static BROKEN: Pings = Pings { name: "broken", flaw: Flaw::Broken };
-pub static OWN_RANDOMNESS: Pings = Pings { name: "own-randomness", flaw: Flaw::OwnRandomness };
-pub static PANICS: Pings = Pings { name: "panics", flaw: Flaw::Panics };
-pub static LOOPS: Pings = Pings { name: "loops", flaw: Flaw::Loops };
-pub static PLAN_PANICS: Pings = Pings { name: "plan-panics", flaw: Flaw::PlanPanics };
-pub static REFUSES: Pings = Pings { name: "refuses", flaw: Flaw::Refuses };
+pub(crate) static STEADY: Pings = Pings { name: "pings", flaw: Flaw::None };
+pub(crate) static OTHER: Pings = Pings { name: "more-pings", flaw: Flaw::None };
+pub(crate) static BROKEN: Pings = Pings { name: "broken", flaw: Flaw::Broken };
+pub(crate) static OWN_RANDOMNESS: Pings = Pings { name: "own-randomness", flaw: Flaw::OwnRandomness };
+pub(crate) static PANICS: Pings = Pings { name: "panics", flaw: Flaw::Panics };
+pub(crate) static LOOPS: Pings = Pings { name: "loops", flaw: Flaw::Loops };
+pub(crate) static PLAN_PANICS: Pings = Pings { name: "plan-panics", flaw: Flaw::PlanPanics };
+pub(crate) static REFUSES: Pings = Pings { name: "refuses", flaw: Flaw::Refuses };
 
-pub fn all() -> Vec<&'static dyn Scenario> {
+pub(crate) fn all() -> Vec<&'static dyn Scenario> {
     vec![&STEADY, &OTHER, &BROKEN, &OWN_RANDOMNESS, &PANICS, &LOOPS, &PLAN_PANICS, &REFUSES]
 }
 
@@ -174,14 +174,14 @@ impl Process for Node {
 
 /// What a command printed and how it ended.
 #[derive(Debug)]
-pub struct Ran {
-    pub code: u8,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Ran {
+    pub(crate) code: u8,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 /// Runs the command line over the scenarios of this file.
-pub fn seedfast(arguments: &[&str]) -> Ran {
+pub(crate) fn seedfast(arguments: &[&str]) -> Ran {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut console = Console { out: &mut out, err: &mut err, colour: false, live: false };
     let arguments = std::iter::once("seedfast").chain(arguments.iter().copied());
@@ -191,25 +191,25 @@ pub fn seedfast(arguments: &[&str]) -> Ran {
 }
 
 /// A directory of its own for one test, empty at first and gone at the end.
-pub struct Scratch(pub PathBuf);
+pub(crate) struct Scratch(pub(crate) PathBuf);
 
 impl Scratch {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("seedfast-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).expect("the temporary directory can be written");
         Scratch(path)
     }
 
-    pub fn file(&self, name: &str) -> String {
+    pub(crate) fn file(&self, name: &str) -> String {
         self.0.join(name).to_str().expect("a temporary path is text").to_owned()
     }
 
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.0.to_str().expect("a temporary path is text")
     }
 
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.0).expect("it exists");
         let mut names: Vec<String> = entries
             .map(|entry| entry.expect("it can be read").file_name().to_string_lossy().into_owned())
@@ -225,6 +225,6 @@ impl Drop for Scratch {
     }
 }
 
-pub fn read(path: impl AsRef<Path>) -> Vec<u8> {
+pub(crate) fn read(path: impl AsRef<Path>) -> Vec<u8> {
     std::fs::read(path).expect("it was just written")
 }
