@@ -9,7 +9,9 @@ const SOURCES: [&str; 7] = ["core", "sim", "runtime-sim", "kv", "scenarios", "re
 
 fn main() {
     let root = workspace_root();
-    let commit = git(&root, &["rev-parse", "HEAD"]);
+    // A copy inside somebody else's checkout is not that checkout.
+    let is_tracked = git(&root, &["ls-files", "--error-unmatch", "Cargo.toml"]).is_some();
+    let commit = git(&root, &["rev-parse", "HEAD"]).filter(|_| is_tracked);
     let status = {
         let mut arguments = vec!["status", "--porcelain", "--", "Cargo.lock"];
         arguments.extend(SOURCES);

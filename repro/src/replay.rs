@@ -41,6 +41,9 @@ struct Replayed {
 /// How many seeds make a world warm.
 const WARM: u64 = 20;
 
+/// Events are printed in pieces of about so many bytes.
+const PIECE: usize = 32 << 10;
+
 /// Replays and says how to exit.
 pub(crate) fn replay(
     scenarios: &[&'static dyn Scenario],
@@ -69,18 +72,29 @@ pub(crate) fn replay(
     ] {
         if let Some(path) = path {
             files::write(path, bytes)?;
+            if bytes.is_empty() {
+                let (name, path) = (scenario.name(), path.display());
+                console.note(&format!(
+                    "note: scenario `{name}` exports nothing of that kind; {path} is empty\n"
+                ));
+            }
         }
     }
     if options.verbose {
         let filter = Filter { nodes: &options.node, words: &options.kind };
         let words = Words::of(scenario, seed, &case.plan);
-        let mut result = Ok(());
+        let (mut text, mut result) = (String::new(), Ok(()));
         events::lines(&replayed.trace, &words, filter, |line| {
-            result = printed(console, &format!("{line}\n"));
+            text.push_str(&line);
+            text.push('\n');
+            if text.len() >= PIECE {
+                result = printed(console, &std::mem::take(&mut text));
+            }
             if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
         result?;
-        printed(console, "\n")?;
+        text.push('\n');
+        printed(console, &text)?;
     }
     printed(console, &told(&case, options, &replayed, paint))?;
 

@@ -188,7 +188,7 @@ pub(crate) fn mismatch(mismatch: &Mismatch, paint: Paint) -> String {
         }
     }
     text.push_str(
-        "  something in it has randomness, a clock or memory of its own: an unordered map, an address, a static;\n  \
+        "\n  something in it has randomness, a clock or memory of its own: an unordered map, an address, a static;\n  \
          hand it the entropy of `Start` instead\n\n",
     );
     let again = format!("{} replay {scenario} {seed} --check", identity::invocation());
