@@ -4,9 +4,20 @@
 pub mod client;
 pub mod efficacy;
 pub mod history;
+pub mod library;
 pub mod linearizable;
 pub mod oracles;
 pub mod paxos_scene;
+pub mod sampler;
 pub mod story;
 pub mod toy;
 pub mod workload;
+
+use seedfast_sim::Scenario;
+
+/// Every scenario, the default mix first; those with a planted bug last.
+pub fn all() -> Vec<&'static dyn Scenario> {
+    let mut all = library::ALL.to_vec();
+    all.extend([&toy::TOY as &dyn Scenario, &toy::TOY_DOUBLE_VOTE]);
+    all
+}

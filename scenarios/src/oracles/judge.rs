@@ -92,7 +92,10 @@ impl Judge {
                 self.durability.see(by, step)?;
                 self.one_value.see(by, step)?;
             }
-            Step::Decide { .. } => self.decided(by, step)?,
+            Step::Decide { .. } => {
+                self.decided(by, step)?;
+                self.promises.see(by, step)?;
+            }
             Step::Apply { .. } => {
                 self.decided(by, step)?;
                 self.once.see(by, step)?;

@@ -1,9 +1,13 @@
 //! I8, truthful promises: a promise reports every vote that its node had announced at the slots asked about, under
 //! the announced ballot or a higher one.
+//!
+//! A slot that every voter knows to be decided may be forgotten by all, its votes with it: a promise that comes late
+//! is silent about it, and whoever still asked about it would not count that promise.
 
 use super::by_slot::BySlot;
 use super::step::Votes;
 use super::{By, Oracle, Step, Verdict, broken};
+use seedfast_core::PeerSet;
 use seedfast_core::paxos::{Ballot, Slot};
 use std::collections::BTreeMap;
 
@@ -21,6 +25,8 @@ pub struct TruthfulPromises {
     votes: Vec<BySlot<Announced>>,
     /// The highest slot from which a prepare of each ballot asked: a promise may answer the latest one.
     asked: BTreeMap<Ballot, Slot>,
+    /// Who knows each slot to be decided.
+    decided: BySlot<PeerSet>,
     checks: u32,
 }
 
@@ -28,7 +34,7 @@ impl TruthfulPromises {
     /// For `nodes` nodes.
     pub fn new(nodes: usize) -> Self {
         let votes = (0..nodes).map(|_| BySlot::default()).collect();
-        TruthfulPromises { votes, asked: BTreeMap::new(), checks: 0 }
+        TruthfulPromises { votes, asked: BTreeMap::new(), decided: BySlot::default(), checks: 0 }
     }
 
     fn promise(&mut self, by: By, ballot: Ballot, votes: Votes<'_>) -> Verdict {
@@ -43,10 +49,13 @@ impl TruthfulPromises {
             entry.reported = vote.ballot;
         }
         // A vote under this very ballot is its own leader's proposal: a repeated promise need not report it.
-        let hidden = announced.from(from).find(|(_, entry)| {
+        let everyone = self.votes.len();
+        let forgotten = |slot| self.decided.get(slot).is_some_and(|nodes| nodes.len() == everyone);
+        let hidden = self.votes[by.index()].from(from).find(|(slot, entry)| {
             entry.ballot > Ballot::ZERO
                 && entry.ballot < ballot
                 && (entry.checked != self.checks || entry.reported < entry.ballot)
+                && !forgotten(*slot)
         });
         match hidden {
             None => Ok(()),
@@ -74,6 +83,11 @@ impl Oracle for TruthfulPromises {
                 entry.ballot = entry.ballot.max(vote.ballot);
                 Ok(())
             }
+            Step::Decide { slot, .. } => {
+                let nodes = self.decided.at(slot);
+                *nodes = nodes.with(by.node);
+                Ok(())
+            }
             Step::Promise { ballot, votes } => self.promise(by, ballot, votes),
             _ => Ok(()),
         }
@@ -99,6 +113,18 @@ mod tests {
             at(0).promise(B, &[(1, b(1, 1), 7), (2, b(2, 2), 8)]),
         ];
         assert_holds(&mut TruthfulPromises::new(2), &story);
+    }
+
+    #[test]
+    fn a_vote_at_a_slot_that_all_know_to_be_decided_may_be_forgotten() {
+        let late = |known: &[u8]| {
+            let mut story = vec![at(0).accept(1, b(2, 2), 7), at(1).prepare(B, 1)];
+            story.extend(known.iter().map(|&node| at(node).decide(1, 7)));
+            story.push(at(0).promise(B, &[]));
+            story
+        };
+        assert_holds(&mut TruthfulPromises::new(2), &late(&[0, 1]));
+        assert_breaks(&mut TruthfulPromises::new(2), "I8", &late(&[0]));
     }
 
     #[test]

@@ -1,0 +1,87 @@
+//! The default mix: every family of faults, in another combination for each seed.
+//!
+//! Two things happen in every run, because a run without them proves little: the leader crashes while clients are
+//! busy and recovers, and a leader is cut off for long enough that another one decides commands in its place (a third
+//! node crashes meanwhile). Around these, each family is in the swarm or left out (Groce and others, "Swarm Testing", 2012): more crashes, in recovery
+//! too; a blackout; partitions and bad links; loss, duplication, reordering and damage; starved kinds of messages;
+//! pauses and slow turns; odd clocks; tired devices; small windows, batches and session tables.
+
+use super::Mix;
+use crate::sampler::{Draw, Draws, MILLI, Sketch, environment, faults};
+use seedfast_sim::{Nanos, Plan};
+use std::ops::Range;
+
+/// See the module.
+pub const EVERYTHING: Mix = Mix {
+    name: "everything",
+    about: "the default mix: crashes, partitions, odd clocks, bad networks and disks",
+    plan,
+};
+
+/// A fifth too fast, or too slow.
+const DRIFT: u64 = 200_000_000;
+
+fn plan(seed: u64) -> Plan {
+    let draws = Draws::new("everything", seed);
+    let mut draw = draws.of("cluster");
+    let (nodes, workers) = (draw.one_of(&[3, 3, 5, 5, 5, 7]), draw.between(5, 6) as u8);
+    let mut sketch = Sketch::calm(nodes, workers, draw.between(130, 200), draw.between(6_000, 7_500) * MILLI);
+    environment(&mut sketch, &draws);
+    limits(&mut sketch, &mut draws.of("limits"));
+
+    faults::leader_crash(&mut sketch, &mut draws.of("leader crash"), &(900 * MILLI..1_500 * MILLI));
+    faults::isolation_and_crash(&mut sketch, &mut draws.of("isolation"), &(2_800 * MILLI..3_400 * MILLI));
+
+    // Trouble of other kinds begins before these and goes on behind them.
+    let when = 500 * MILLI..sketch.heal - 400 * MILLI;
+    let families: [(&str, u64, u64, Family); 9] = [
+        ("stray crashes", 50, 3, faults::stray_crash),
+        ("blackout", 15, 1, faults::blackout),
+        ("partitions", 30, 2, faults::partition),
+        ("bad links", 40, 4, faults::bad_link),
+        ("degraded", 30, 2, faults::degrade),
+        ("starved", 30, 2, faults::starve),
+        ("sluggish", 40, 3, faults::sluggish),
+        ("odd clocks", 40, 4, |sketch, draw, when| faults::odd_clock(sketch, draw, when, DRIFT)),
+        ("tired disks", 30, 2, faults::tired_disk),
+    ];
+    for (name, percent, most, family) in families {
+        let mut draw = draws.of(name);
+        if draw.percent(percent) {
+            (0..draw.between(1, most)).for_each(|_| family(&mut sketch, &mut draw, &when));
+        }
+    }
+    sketch.plan()
+}
+
+type Family = fn(&mut Sketch, &mut Draw, &Range<Nanos>);
+
+fn environment(sketch: &mut Sketch, draws: &Draws) {
+    let mut draw = draws.of("network");
+    sketch.network = environment::network(&mut draw);
+    if draw.percent(40) {
+        sketch.network = environment::unreliable(sketch.network, &mut draw, 40_000);
+    }
+    sketch.disk = environment::disk(&mut draws.of("disk"));
+    sketch.turns = environment::turns(&mut draws.of("turns"));
+    let mut draw = draws.of("clocks");
+    if draw.percent(60) {
+        sketch.clocks = environment::clocks(&mut draw, sketch.nodes, DRIFT);
+    }
+}
+
+/// Limits so small that they are reached.
+fn limits(sketch: &mut Sketch, draw: &mut Draw) {
+    let workload = &mut sketch.workload;
+    workload.lists = draw.between(1, 6);
+    workload.read_percent = draw.between(10, 40);
+    if draw.percent(25) {
+        workload.window = draw.between(1, 4);
+    }
+    if draw.percent(25) {
+        workload.batch_commands = draw.between(1, 3);
+    }
+    if draw.percent(15) {
+        workload.sessions = draw.between(2, 8);
+    }
+}

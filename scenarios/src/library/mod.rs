@@ -1,0 +1,48 @@
+//! The scenarios: each file tells one story and draws its plans.
+
+mod clocks;
+mod crashes;
+mod everything;
+mod lossy;
+mod partitions;
+mod standard;
+mod steady;
+
+use crate::paxos_scene::PaxosScene;
+use seedfast_sim::{Plan, Scenario, Scene};
+
+pub use clocks::CLOCKS;
+pub use crashes::CRASHES;
+pub use everything::EVERYTHING;
+pub use lossy::LOSSY;
+pub use partitions::PARTITIONS;
+pub use standard::STANDARD;
+pub use steady::STEADY;
+
+/// A scenario of the replicated store: a name, a story in one line, and how a plan is drawn.
+pub struct Mix {
+    name: &'static str,
+    about: &'static str,
+    plan: fn(u64) -> Plan,
+}
+
+impl Scenario for Mix {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn about(&self) -> &'static str {
+        self.about
+    }
+
+    fn plan(&self, seed: u64) -> Plan {
+        (self.plan)(seed)
+    }
+
+    fn scene(&self, plan: &Plan, seed: u64) -> Result<Box<dyn Scene>, String> {
+        Ok(Box::new(PaxosScene::new(plan, seed)?))
+    }
+}
+
+/// Every scenario of this library, the default mix first.
+pub const ALL: [&dyn Scenario; 7] = [&EVERYTHING, &STEADY, &PARTITIONS, &CRASHES, &CLOCKS, &LOSSY, &STANDARD];
