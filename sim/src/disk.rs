@@ -15,8 +15,8 @@
 
 use seedfast_core::{Buffer, Geometry, OperationId, Pool, Range};
 
-/// At most so many bytes a write may be in one unit's choice list; beyond it the oldest volatile write becomes
-/// durable, as the kernel's write-back would make it.
+/// At most so many writes are volatile at once; beyond that the oldest becomes durable, as a kernel's write-back would
+/// make it.
 const MOST_VOLATILE: usize = 1024;
 
 /// A write that is not yet durable.

@@ -79,7 +79,14 @@ impl World {
         if let Fault::Pause { sampled: true, .. } = fault
             && !self.nodes[target].paused
         {
-            self.nodes[target].stale = Some(self.nodes[target].clock.read(self.now));
+            // The input must have been harvested before the clock is sampled: one that waits already has been, any
+            // other is when it arrives.
+            let node = &mut self.nodes[target];
+            if node.inbox.is_empty() {
+                node.sampling = true;
+            } else {
+                node.stale = Some(node.clock.read(self.now));
+            }
         }
         if let Fault::Freeze { .. } = fault {
             self.nodes[target].unseen |= unseen::FREEZE;
@@ -181,6 +188,7 @@ impl World {
         }
         let node = &mut self.nodes[n];
         (node.paused, node.slow, node.disk) = (paused, slow, disk);
+        node.sampling &= paused;
         node.clock.freeze(self.now, frozen);
         self.rearm(n);
     }

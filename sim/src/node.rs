@@ -45,8 +45,10 @@ pub(crate) struct Node {
     pub(crate) late: Vec<Output>,
     /// What arrived while the node was paused or busy.
     pub(crate) inbox: VecDeque<(Input, Carried)>,
-    /// A clock sample from before a pause, for the first turn after it.
+    /// The sample that goes with the next input taken: a pause fell between the two.
     pub(crate) stale: Option<Now>,
+    /// The first input that arrives in this pause was sampled as it arrived.
+    pub(crate) sampling: bool,
 
     pub(crate) burst_key: u64,
     pub(crate) burst_open: bool,
@@ -84,6 +86,7 @@ impl Default for Node {
             late: Vec::new(),
             inbox: VecDeque::new(),
             stale: None,
+            sampling: false,
             burst_key: 0,
             burst_open: false,
             burst: 0,
@@ -123,6 +126,7 @@ impl Node {
         self.late.clear();
         self.inbox.clear();
         self.stale = None;
+        self.sampling = false;
         self.burst_open = false;
         self.close_due = false;
         self.harvested = 0;

@@ -141,7 +141,8 @@ pub enum Target {
 pub enum Cut {
     /// Between two turns, at once.
     Now,
-    /// In the next turn with more outputs than this: so many take effect, the later ones never exist.
+    /// In the next turn with more outputs than this: so many take effect, the later ones never exist. Observations do
+    /// not count: each shares the fate of the output that it stands before.
     AfterOutput(u16),
     /// In the next turn with any output, after a number of them that the seed draws.
     Drawn,
@@ -185,8 +186,8 @@ pub enum Fault {
         target: Target,
         /// How long.
         lasts: Nanos,
-        /// Whether the first input after it carries the clock reading of before it: the pause fell between the sample
-        /// and the turn.
+        /// Whether the first input that arrives meanwhile carries the clock reading of its arrival: the pause fell
+        /// between the sample and the turn.
         sampled: bool,
     },
     /// Every turn of a node takes this long, and its outputs leave at its end.

@@ -21,6 +21,10 @@ use seedfast_core::{
     OperationId, Output, Start, TimerId,
 };
 
+fn is_effect(output: &Output) -> bool {
+    !matches!(output, Output::Observe { .. })
+}
+
 /// A burst closes after so many inputs, however many more are at hand.
 const LARGEST_BURST: u32 = 64;
 
@@ -81,6 +85,10 @@ impl World {
         if node.is_blocked() || !node.inbox.is_empty() {
             if node.paused {
                 self.effects.count(Effect::Paused);
+                if node.sampling {
+                    node.sampling = false;
+                    node.stale = Some(node.clock.read(self.now));
+                }
             }
             node.inbox.push_back((input, carried));
             return;
@@ -104,7 +112,9 @@ impl World {
                     Input::Timer { id } => !node.timers.is_current(id.0, carried.id as u32),
                     _ => false,
                 };
-                if !overtaken {
+                if overtaken {
+                    node.stale = None;
+                } else {
                     self.take(n, input, carried, scene);
                 }
             } else if node.close_due || node.harvested >= LARGEST_BURST {
@@ -170,10 +180,7 @@ impl World {
         let Some(process) = node.process.as_deref_mut() else { return };
         let mut now = node.clock.read(self.now);
         if node.stale.is_some() || node.unseen != 0 {
-            // A timer that is handed over has come due, so no sample of before can go with it.
-            if let Some(stale) = node.stale.take()
-                && !matches!(input, Input::Timer { .. })
-            {
+            if let Some(stale) = node.stale.take() {
                 self.effects.count(Effect::StaleSample);
                 now = stale;
             }
@@ -267,12 +274,19 @@ impl World {
         let mut exist = total;
         let mut crash = None;
         if let Some(pending) = self.nodes[n].pending_crash {
+            // An observation is no effect: it shares the fate of the effect that it stands before.
+            let effects = outputs.iter().filter(|output| is_effect(output)).count();
             let after = match pending.cut {
-                Cut::AfterOutput(count) => (usize::from(count) < total).then_some(usize::from(count)),
-                Cut::Drawn | Cut::Now => (total > 0).then(|| self.draw_cut(n, total)),
+                Cut::AfterOutput(count) => (usize::from(count) < effects).then_some(usize::from(count)),
+                Cut::Drawn | Cut::Now => (effects > 0).then(|| self.draw_cut(n, effects)),
             };
             if let Some(after) = after {
-                (exist, crash) = (after, Some(pending));
+                crash = Some(pending);
+                if after < effects {
+                    let mut indices = outputs.iter().enumerate().filter(|(_, output)| is_effect(output));
+                    let last = after.checked_sub(1).and_then(|index| indices.nth(index));
+                    exist = last.map_or(0, |(index, _)| index + 1);
+                }
             }
         }
         for output in outputs.drain(..).take(exist) {
@@ -295,7 +309,7 @@ impl World {
         }
     }
 
-    /// After how many of `total` outputs the crash falls: its identity is the node's life.
+    /// After how many of `total` effects the crash falls: its identity is the node's life.
     fn draw_cut(&self, n: usize, total: usize) -> usize {
         let key = self.draw.key(Purpose::Cut, n as u64);
         Draws::of(key, u64::from(self.nodes[n].life)).below(0, total as u64 + 1) as usize

@@ -69,6 +69,25 @@ fn outputs_behind_the_cut_never_exist() {
 }
 
 #[test]
+fn an_observation_shares_the_fate_of_the_effect_that_it_announces() {
+    fn announces(toy: &mut Toy, now: Now, input: Input, out: &mut Outbox) {
+        if matches!(input, Input::Start(_) | Input::Timer { .. }) {
+            for number in 0..3 {
+                toy.say(out, &[toy.count as u8, number]);
+                toy.send(out, 1, b"x");
+            }
+            toy.count += 1;
+            toy.wake(out, now, 10 * MS);
+        }
+    }
+    for (count, said) in [(0, 0), (1, 1), (3, 3)] {
+        let mut stage = Stage::new(announces);
+        run(1, &with(calm(2), 5 * MS, crash(0, Cut::AfterOutput(count), None)), &mut stage);
+        assert_eq!(stage.said(0).len(), 3 + said, "cut after {count} effects");
+    }
+}
+
+#[test]
 fn a_drawn_cut_falls_everywhere_in_a_turn() {
     let schedule = with(calm(2), 15 * MS, crash(0, Cut::Drawn, None));
     let survivors: std::collections::BTreeSet<usize> = (0..100)
@@ -157,7 +176,7 @@ fn a_pause_between_sample_and_turn_shows_the_first_turn_an_old_clock() {
             stage.said(1).iter().map(|said| u64::from_le_bytes(said.1[..].try_into().expect("8"))).collect();
         (readings[10], readings[11], count(&outcome, Effect::StaleSample))
     };
-    assert_eq!(readings(true), (95 * MS, 145 * MS, 1));
+    assert_eq!(readings(true), (101 * MS, 145 * MS, 1));
     assert_eq!(readings(false), (145 * MS, 145 * MS, 0));
 }
 

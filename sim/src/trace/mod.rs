@@ -5,10 +5,12 @@
 
 mod decode;
 pub(crate) mod encode;
+mod event;
 mod show;
 mod sink;
 
-pub use decode::{Event, ImageWrite, Reader, Reason, Sent, Step, What, Who};
+pub use decode::Reader;
+pub use event::{Event, ImageWrite, Reason, Sent, Step, What, Who};
 pub use sink::{Compare, File, Memory, NoTrace, TraceSink};
 
 /// The first eight bytes of every trace; the last one is the version of the format.

@@ -1,6 +1,6 @@
 //! One aligned line per event, for people.
 
-use super::decode::{Event, Reason, Sent, Step, What, Who};
+use super::event::{Event, Reason, Sent, Step, What, Who};
 use core::fmt;
 use seedfast_core::OperationId;
 
