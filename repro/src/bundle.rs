@@ -141,10 +141,11 @@ impl Bundle {
         let name = self.file_name();
         Ok(format!(
             "# A failing seed of {program}. This replays it:\n\
-             #     {program} replay {name}\n\
+             #     {command} replay {name}\n\
              # [plan] may be edited: times are nanoseconds, probabilities parts per million, clock rates parts per\n\
              # billion. Without a fault it replays the same run without that fault.\n\n{body}",
             program = self.build.program,
+            command = self.build.command(),
         ))
     }
 

@@ -57,6 +57,11 @@ impl Identity {
         })
     }
 
+    /// How this program is started from a checkout or, if it is not ours, by its name.
+    pub fn command(&self) -> &str {
+        if self.program == OURS { "cargo run --release --" } else { &self.program }
+    }
+
     /// The commit as people write it, with a `+` if the sources had changes of their own.
     pub fn short_commit(&self) -> String {
         let short = self.commit.get(..7).filter(|_| self.commit.len() == 40).unwrap_or(&self.commit);
