@@ -14,7 +14,7 @@
 //! after every turn. No liveness is claimed.
 //!
 //! `toy-double-vote` carries the bug for which the protocol is an example: a node speaks before what it says is
-//! durable, and after a power loss votes again.
+//! durable, and after a crash votes again.
 
 mod judge;
 mod node;
@@ -67,7 +67,7 @@ impl Scenario for Toy {
         match self.0 {
             Speak::OnceDurable => None,
             Speak::AtOnce => {
-                Some("a vote leaves before it is durable, so that a power loss makes a node vote twice")
+                Some("a vote leaves before it is durable, so that a crash makes a node vote twice")
             }
         }
     }

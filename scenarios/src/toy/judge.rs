@@ -39,7 +39,11 @@ impl Judge {
         if first == vote {
             return Ok(());
         }
-        let what = format!("n{voter} voted for {}, and {witness} holds a vote of it for {}", first.0, vote.0);
+        let what = if usize::from(witness.0) == voter {
+            format!("{witness} voted for {} and then for {}", first.0, vote.0)
+        } else {
+            format!("n{voter} voted for {}, and {witness} holds a vote of it for {}", first.0, vote.0)
+        };
         broken("T3", what)
     }
 
