@@ -339,6 +339,8 @@ impl Engine {
             Role::Candidate(campaign) => campaign.ballot,
             Role::Leader(mut leadership) => {
                 out.timer(Timer::Heartbeat.id(), None);
+                // Whoever it was, it is not this node any more: clients must not be sent back here.
+                self.leader = None;
                 for (_, waiters) in leadership.waiters.drain(..) {
                     // They were proposed: another leader may yet decide them.
                     waiters.iter().for_each(|waiter| self.refuse(*waiter, Status::InDoubt, out));

@@ -317,7 +317,6 @@ impl Engine {
         let reachable = 1 + leadership.peers.iter().filter(|(_, peer)| lively(peer)).count();
         if reachable < majority {
             out.sometimes(true, "a leader out of reach of a quorum stepped down");
-            self.leader = None;
             return self.step_down(now, out);
         }
         self.send_heartbeat(out);
@@ -366,24 +365,23 @@ impl Engine {
             Role::Leader(leadership) => {
                 let next = leadership.next;
                 out.timer(Timer::Retransmit.id(), Some(now.monotonic + self.config.retransmit));
+                // What is due is settled before anything is sent: sending to one peer must not make the others wait.
+                let mut due = Vec::new();
+                let mut slot = self.log.decided();
+                while slot < next && due.len() < RESEND {
+                    let cell = self.log.get(slot).filter(|cell| cell.chosen.is_none());
+                    if let Some(cell) =
+                        cell.filter(|cell| cell.sent + self.config.retransmit <= now.monotonic)
+                    {
+                        due.push((slot, cell.acks));
+                    }
+                    slot = slot.next();
+                }
+                out.sometimes(!due.is_empty(), "an accept was sent again");
                 for peer in self.config.peers(self.me).iter() {
-                    let mut slots = Vec::new();
-                    let mut slot = self.log.decided();
-                    while slot < next && slots.len() < RESEND {
-                        let due = self.log.get(slot).is_some_and(|cell| {
-                            cell.chosen.is_none()
-                                && !cell.acks.contains(peer)
-                                && cell.sent + self.config.retransmit <= now.monotonic
-                        });
-                        if due {
-                            slots.push(slot);
-                        }
-                        slot = slot.next();
-                    }
-                    if !slots.is_empty() {
-                        out.sometimes(true, "an accept was sent again");
-                        self.send_accepts(now, PeerSet::one(peer), &slots, out);
-                    }
+                    let missing = due.iter().filter(|(_, acks)| !acks.contains(peer));
+                    let slots: Vec<Slot> = missing.map(|(slot, _)| *slot).collect();
+                    self.send_accepts(now, PeerSet::one(peer), &slots, out);
                 }
             }
         }
