@@ -29,7 +29,7 @@ pub(crate) fn run(options: &Options) -> Verdict {
         }
         jobs(&usual, &scenario)?;
         println!(
-            "{:20} {seeds} seeds, {bytes} bytes of trace, the same in five ways; jobs 1 = jobs 8",
+            "{:20} {seeds} seeds, {bytes} bytes of trace, the same in four ways; jobs 1 = jobs 8",
             scenario
         );
     }
