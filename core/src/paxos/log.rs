@@ -31,6 +31,15 @@ pub(crate) struct Cell {
     pub(crate) sent: Instant,
 }
 
+impl Cell {
+    /// How many bytes of values it keeps: a decided value that is also the vote is kept once.
+    fn bytes(&self) -> u64 {
+        let voted = self.ballot != Ballot::ZERO;
+        let decided = self.chosen.as_ref().filter(|value| !voted || value.id != self.vote.id);
+        (self.vote.bytes.len() + decided.map_or(0, |value| value.bytes.len())) as u64
+    }
+}
+
 /// The slots from `first` on.
 ///
 /// - Slots below `first` are decided, applied, and held durably by every voter: nobody will ask for them.
@@ -85,7 +94,6 @@ impl Log {
     /// Records this acceptor's vote.
     pub(crate) fn vote(&mut self, slot: Slot, ballot: Ballot, value: Value, position: u64) {
         requires!("I4", slot >= self.first, "slot {slot} is forgotten and cannot be voted in");
-        self.bytes += value.bytes.len() as u64;
         let cell = self.cell(slot);
         requires!("I4", cell.ballot <= ballot, "slot {slot}: vote {ballot} after {}", cell.ballot);
         requires!(
@@ -93,12 +101,13 @@ impl Log {
             cell.ballot != ballot || cell.vote.id == value.id,
             "slot {slot}: two values under ballot {ballot}"
         );
-        let replaced = cell.vote.bytes.len() as u64;
+        let before = cell.bytes();
         cell.ballot = ballot;
         cell.vote = value;
         cell.position = position;
         cell.acks = PeerSet::EMPTY;
-        self.bytes -= replaced;
+        let after = cell.bytes();
+        self.bytes = self.bytes + after - before;
     }
 
     /// Records that `slot` was decided. The decided prefix grows over every slot already known.
@@ -111,13 +120,10 @@ impl Log {
                 invariant!("I3", chosen.id == value.id, "slot {slot}: two values were decided");
             }
             None => {
-                let added = if cell.ballot != Ballot::ZERO && cell.vote.id == value.id {
-                    0
-                } else {
-                    value.bytes.len() as u64
-                };
+                let bytes = cell.bytes();
                 cell.chosen = Some(value);
-                self.bytes += added;
+                let after = cell.bytes();
+                self.bytes = self.bytes + after - bytes;
             }
         }
         while self.get(self.decided).is_some_and(|cell| cell.chosen.is_some()) {
@@ -140,9 +146,7 @@ impl Log {
     pub(crate) fn trim(&mut self, slot: Slot) {
         while self.first < slot.min(self.decided) {
             let Some(cell) = self.cells.pop_front() else { break };
-            let chosen =
-                cell.chosen.as_ref().filter(|value| cell.ballot == Ballot::ZERO || value.id != cell.vote.id);
-            self.bytes -= cell.vote.bytes.len() as u64 + chosen.map_or(0, |value| value.bytes.len() as u64);
+            self.bytes -= cell.bytes();
             self.first = self.first.next();
         }
         ensures!("I3", self.first <= self.decided, "an undecided slot was forgotten");
