@@ -16,6 +16,11 @@ retry a to 0
 advance 50ms
 answers
   a from n0: stale
+# What the state machine holds is what counts.
+read from 0
+advance 50ms
+answers
+  read from n0: [a b]
 show
   n0 leads 1.0  promised 1.0   applied: a b
   n1 follows    promised 1.0   applied: a b

@@ -16,6 +16,11 @@ answers
   x from n0: done
 reached two proposals were in flight at once
 reached a command was decided twice and carried out once
+# What the state machine holds is what counts.
+read from 0
+advance 50ms
+answers
+  read from n0: [a x]
 show
   n0 leads 1.0  promised 1.0   applied: a x
   n1 follows    promised 1.0   applied: a x

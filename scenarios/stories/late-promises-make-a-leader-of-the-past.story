@@ -34,7 +34,7 @@ events n0
     555ms n0 gives up 1.0
     555ms n0 accepts slot 0 under 1.0
 answers
-  old from n0: not the leader, try n0
+  old from n0: not the leader
 show
   n0 follows    promised 1.0   applied:
   n1 leads 1.1  promised 1.1   applied: new

@@ -5,7 +5,7 @@ until leader 0
 propose a to 0
 advance 100ms
 forget
-crash 0 power after 2
+crash 0 power after 1
 propose x to 0
 until 2 accepts slot 3
 restart 0

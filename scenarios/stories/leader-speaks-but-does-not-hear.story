@@ -17,12 +17,11 @@ answers
 until leader 2
 advance 100ms
 events slot 3
-   1426ms n2 prepares 2.2 from slot 3
-   1428ms n2 accepts slot 3 under 2.2
-   1429ms n1 accepts slot 3 under 2.2
-   1430ms n2 knows slot 3 decided
-   1430ms n2 knows slot 4 decided
-   1479ms n1 knows slot 3 decided
+   1446ms n2 prepares 2.2 from slot 3
+   1448ms n2 accepts slot 3 under 2.2
+   1449ms n1 accepts slot 3 under 2.2
+   1450ms n2 knows slot 3 decided
+   1499ms n1 knows slot 3 decided
 show
   n0 follows    promised 1.0   applied: a
   n1 follows    promised 2.2   applied: a x

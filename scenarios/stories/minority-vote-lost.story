@@ -6,7 +6,7 @@ propose a to 0
 advance 100ms
 forget
 sever 0 -> 2 for 100ms
-crash 0 power after 2
+crash 0 power after 1
 propose x to 0
 until 1 accepts slot 3
 crash 1 power

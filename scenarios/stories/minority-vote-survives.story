@@ -7,7 +7,7 @@ advance 100ms
 forget
 # The leader dies in the turn that proposes: the accept left for n1, its own vote was not even written.
 sever 0 -> 2 for 100ms
-crash 0 power after 2
+crash 0 power after 1
 propose x to 0
 until 1 accepts slot 3
 show

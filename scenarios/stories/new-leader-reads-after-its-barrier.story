@@ -15,14 +15,13 @@ crash 0 power
 until 2 prepares
 starve accept for 200ms
 until leader 2
-restart 0
 read from 2
 advance 150ms
 # A quorum confirmed its rounds meanwhile, but x is not applied here.
 answers
   none
 show
-  n0 follows    promised 1.0   applied: a
+  n0 down
   n1 follows    promised 2.2   applied: a
   n2 leads 2.2  promised 2.2   applied: a
 # The accepts pass again.

@@ -24,4 +24,4 @@ show
 mend
 advance 2s
 answers
-  read from n0: not the leader, try n0
+  read from n0: not the leader

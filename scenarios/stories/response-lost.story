@@ -17,3 +17,7 @@ answers
 events proposes
     412ms n0 proposes x at 3 under 1.0
 reached a retried command was answered from the session table
+read from 0
+advance 50ms
+answers
+  read from n0: [a x]

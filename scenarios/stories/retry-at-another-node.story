@@ -19,6 +19,11 @@ advance 50ms
 answers
   x from n2: done
 reached a retried command was answered from the session table
+# What the state machine holds is what counts.
+read from 2
+advance 50ms
+answers
+  read from n2: [a x]
 show
   n0 down
   n1 follows    promised 2.2   applied: a x

@@ -18,6 +18,11 @@ events proposes x
 answers
   x from n2: done
 reached a command was decided twice and carried out once
+# What the state machine holds is what counts.
+read from 2
+advance 50ms
+answers
+  read from n2: [a x]
 show
   n0 down
   n1 follows    promised 2.2   applied: a x

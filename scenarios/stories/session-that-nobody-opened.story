@@ -9,6 +9,11 @@ answers
   a from n0: done
   x from n0: session unknown
 reached a command came for a session that is not in the table
+# What the state machine holds is what counts.
+read from 0
+advance 50ms
+answers
+  read from n0: [a]
 show
   n0 leads 1.0  promised 1.0   applied: a
   n1 follows    promised 1.0   applied: a

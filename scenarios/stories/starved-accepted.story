@@ -14,8 +14,11 @@ events
     413ms n1 accepts slot 3 under 1.0
     413ms n2 accepts slot 3 under 1.0
     488ms n1 accepts slot 3 under 1.0
+    488ms n2 accepts slot 3 under 1.0
     548ms n1 accepts slot 3 under 1.0
+    548ms n2 accepts slot 3 under 1.0
     608ms n1 accepts slot 3 under 1.0
+    608ms n2 accepts slot 3 under 1.0
 answers
   none
 show

@@ -4,17 +4,18 @@ until leader 0
 propose a to 0
 advance 100ms
 forget
-crash 1 power
 crash 2 power
 crash 3 power
+crash 4 power
 propose b to 0
 advance 200ms
 events slot 3
     412ms n0 accepts slot 3 under 1.0
-    413ms n4 accepts slot 3 under 1.0
+    413ms n1 accepts slot 3 under 1.0
 answers
   none
-restart 1
+# The last in line comes back; those before it never answer.
+restart 4
 advance 200ms
 answers
   b from n0: done

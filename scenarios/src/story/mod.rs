@@ -157,7 +157,7 @@ impl Story {
         self.inject(Fault::Crash { target: Target::Node(node), loss, cut: Cut::Now, restart_after: None });
     }
 
-    /// Crashes a node in its next turn with more than `outputs` outputs, after so many of them.
+    /// Crashes a node in its next turn with more than `outputs` outputs, after so many of them; observations do not count.
     pub fn crash_after(&mut self, node: u8, loss: Loss, outputs: u16) {
         let cut = Cut::AfterOutput(outputs);
         self.inject(Fault::Crash { target: Target::Node(node), loss, cut, restart_after: None });

@@ -28,7 +28,7 @@
 //! | `sever 0 -> 1 for 500ms`, `clog 0 -> 1 for 500ms` | one direction loses, or holds, its messages; `c0` is the client beside node 0 |
 //! | `flap 0 -> 1 every 100ms for 2s` | one direction is cut for so long, then whole for so long, again and again |
 //! | `starve KIND for 500ms`, `starve KIND to N for 500ms` | one kind of message is lost |
-//! | `crash N`, `crash N power`, `crash N power after K` | a crash now, or after K outputs of a turn |
+//! | `crash N`, `crash N power`, `crash N power after K` | a crash now, or in the next turn with more than K effects, after K of them |
 //! | `restart N`, `pause N for 500ms`, `heal` | |
 //! | `slow N by 10ms` | every turn of N takes so long |
 //! | `disk N by 50ms for 1s` | each write and each sync of N takes so long |
