@@ -2,6 +2,7 @@
 
 mod common;
 use common::*;
+use expect_test::expect;
 use seedfast_core::{Durability, Input, NodeId, Now, Outbox};
 use seedfast_sim::trace::{Compare, Memory, Reader, What};
 use seedfast_sim::*;
@@ -93,6 +94,12 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
     assert_eq!(a.broken, None);
     let c = World::new().run(8, &storm(), &mut stage(), &mut NoTrace);
     assert_ne!(a.trace_hash, c.trace_hash);
+}
+
+#[test]
+fn the_bytes_are_the_same_on_every_machine_in_every_profile() {
+    let outcome = World::new().run(7, &storm(), &mut stage(), &mut NoTrace);
+    expect!["2ff0b7f3d28fdbb13facc67685757320"].assert_eq(&format!("{:032x}", outcome.trace_hash));
 }
 
 #[test]
