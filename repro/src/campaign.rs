@@ -147,6 +147,11 @@ impl Campaign {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
+            if collector.is_over {
+                // What still runs are seeds beyond the one that ended it.
+                board.close();
+                break;
+            }
             if ticked.elapsed() >= TICK {
                 ticked = Instant::now();
                 tick(&collector.progress(began.elapsed()));
@@ -160,13 +165,13 @@ impl Campaign {
         Ok(collector.finish(began.elapsed()))
     }
 
-    /// A seed that one of the workers has been running for too long.
+    /// The lowest seed that is being run, if it has been running for too long. A higher one waits its turn, so that
+    /// the seed that is named does not depend on which worker was faster.
     fn stuck(&self, board: &Board, jobs: usize) -> Option<Stuck> {
-        (0..jobs).find_map(|worker| {
-            let (Item { scenario, seed, .. }, since) = board.doing(worker)?;
-            let after = since.elapsed();
-            (after > self.watchdog).then_some(Stuck { scenario, seed, after })
-        })
+        let lowest = (0..jobs).filter_map(|worker| board.doing(worker)).min_by_key(|(item, _)| item.index);
+        let (Item { scenario, seed, .. }, since) = lowest?;
+        let after = since.elapsed();
+        (after > self.watchdog).then_some(Stuck { scenario, seed, after })
     }
 }
 

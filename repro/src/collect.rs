@@ -36,7 +36,7 @@ pub(crate) struct Collector<'a> {
     /// The lowest index that is not merged.
     next: u64,
     /// Set once a failure is merged that ends the campaign.
-    is_over: bool,
+    pub(crate) is_over: bool,
     ran: u64,
     failed: u64,
     pub(crate) stuck: Option<Stuck>,

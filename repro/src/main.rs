@@ -1,8 +1,7 @@
 //! The command line over the scenarios of this repository.
 
-use seedfast_scenarios::toy::{TOY, TOY_DOUBLE_VOTE};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    seedfast::cli::main(&[&TOY, &TOY_DOUBLE_VOTE])
+    seedfast::cli::main(&seedfast_scenarios::all())
 }

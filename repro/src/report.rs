@@ -45,6 +45,7 @@ pub(crate) fn summary(setting: &Setting, findings: &Findings, paint: Paint) -> S
     );
     let again = match (total.rerun_checked, total.rerun_mismatches) {
         (0, _) if rerun_percent == 0 => "no seed was run twice (--rerun 0)".to_owned(),
+        (0, _) => "no seed was run twice".to_owned(),
         (checked, 0) => format!("{} run twice, byte for byte the same", count(checked, "seed")),
         (checked, different) => {
             format!("{} run twice, {} differed", count(checked, "seed"), grouped(different))
