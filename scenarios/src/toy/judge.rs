@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 
 /// Sees every vote and every decision as it is made.
 ///
-/// A vote is announced directly before it is sent, and a crash can fall between the two: then nobody heard it, and a
-/// node that votes otherwise in its next life breaks nothing. So an announcement is a claim, and a vote is what a node
-/// holds at the end of a turn, as its own or as somebody else's.
+/// What a node announces in a turn is a claim; a vote is what a node holds when a turn has ended, as its own or as
+/// somebody else's. A turn that was cut off before anybody could hear of its vote binds nobody.
 pub(super) struct Judge {
     speak: Speak,
     /// Which values each node announced a vote for.
