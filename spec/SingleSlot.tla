@@ -29,10 +29,11 @@
 (*         T. Chandra, R. Griesemer, J. Redstone, "Paxos Made Live" (2007),*)
 (*         PML below.                                                      *)
 (***************************************************************************)
-EXTENDS Naturals, FiniteSets, TLC
+EXTENDS Naturals, TLC
 
 CONSTANTS
     Node,       \* the nodes: each accepts, and each learns
+    Quorum,     \* sets of nodes of which any two meet; the smallest ones are enough
     Value,      \* what may be proposed
     MaxBallot,  \* ballots are 1..MaxBallot; 0 is "no ballot"
     None,       \* no value
@@ -41,17 +42,15 @@ CONSTANTS
 Mistakes == { "none",
     "no_sync_before_promise",        \* a promise leaves before its record is durable
     "no_sync_before_accepted",       \* an accepted reply leaves before its record is durable
-    "ignore_highest_vote",           \* a leader proposes its own value whatever was reported
-    "ignore_ballot_of_votes",        \* a leader takes any reported vote, not the highest
     "phase1_without_quorum",         \* a leader proposes when one promise less than a quorum is in
     "two_values_in_one_ballot",      \* a leader forgets that it proposed already
-    "no_ballot_check_on_accept",     \* a node votes below its promise
     "accept_without_promise_update", \* a vote does not raise the promise
     "promise_forgets_votes",         \* a promise reports no vote
     "decide_on_one_accepted",        \* one accepted reply is taken for a quorum
     "decide_without_proposal" }      \* a node fills the slot by itself
 
 ASSUME Bug \in Mistakes
+ASSUME \A P, Q \in Quorum : P \cap Q # {}
 
 VARIABLES
     mem,        \* mem[n]: what node n works on, volatile
@@ -67,9 +66,6 @@ vars == <<mem, disk, outbox, prepares, promises, proposes, accepteds, decided>>
 
 Ballot == 1..MaxBallot
 
-\* The smallest quorums are enough: all that is asked of a quorum is that it exists.
-Quorum == { Q \in SUBSET Node : Cardinality(Q) = Cardinality(Node) \div 2 + 1 }
-
 \* What an acceptor keeps: its promise, and the ballot and value of its last vote.
 Acceptor == [bal : 0..MaxBallot, vbal : 0..MaxBallot, val : Value \cup {None}]
 Blank    == [bal |-> 0, vbal |-> 0, val |-> None]
@@ -78,8 +74,6 @@ PromiseMsg  == [t : {"promise"}, n : Node, b : Ballot, vbal : 0..MaxBallot,
                 val : Value \cup {None}]
 ProposeMsg  == [b : Ballot, v : Value]
 AcceptedMsg == [t : {"accepted"}, n : Node, b : Ballot, v : Value]
-
-Max(a, b) == IF a > b THEN a ELSE b
 
 TypeOK ==
     /\ mem  \in [Node -> Acceptor]
@@ -106,7 +100,6 @@ Init ==
 
 \* PMS phase 1(a): the leader of ballot b asks for promises.
 Prepare(b) ==
-    /\ b \notin prepares
     /\ prepares' = prepares \cup {b}
     /\ UNCHANGED <<mem, disk, outbox, promises, proposes, accepteds, decided>>
 
@@ -120,21 +113,16 @@ Promised(b, Q) == \A n \in Q : \E p \in promises : p.b = b /\ p.n = n
 MayPropose(b, v, Q) ==
     LET voted == { p \in Counted(b, Q) : p.vbal > 0 }
     IN  \/ voted = {}
-        \/ Bug = "ignore_highest_vote"
-        \/ \E p \in voted : /\ p.val = v
-                            /\ \/ Bug = "ignore_ballot_of_votes"
-                               \/ \A r \in voted : r.vbal =< p.vbal
+        \/ \E p \in voted : p.val = v /\ \A r \in voted : r.vbal =< p.vbal
 
 \* The sets a leader counts promises in.
 Phase1Quorum ==
     IF Bug = "phase1_without_quorum"
-    THEN { Q \in SUBSET Node : Cardinality(Q) = Cardinality(Node) \div 2 }
+    THEN { {n} : n \in Node }
     ELSE Quorum
 
 \* PMS phase 2(a): with a quorum's promises, the leader of b proposes one value.
 Propose(b, v) ==
-    /\ \/ Bug = "two_values_in_one_ballot"
-       \/ ~ \E m \in proposes : m.b = b
     /\ \E Q \in Phase1Quorum : Promised(b, Q) /\ MayPropose(b, v, Q)
     /\ proposes' = proposes \cup {[b |-> b, v |-> v]}
     /\ UNCHANGED <<mem, disk, outbox, prepares, promises, accepteds, decided>>
@@ -153,7 +141,6 @@ Withhold(n, r, mistake) ==
 
 \* PMS phase 1(b): a promise to a higher ballot, with the last vote in it.
 RecvPrepare(n, b) ==
-    /\ b \in prepares
     /\ b > mem[n].bal
     /\ mem' = [mem EXCEPT ![n].bal = b]
     /\ LET told == IF Bug = "promise_forgets_votes" THEN Blank ELSE mem[n]
@@ -164,20 +151,18 @@ RecvPrepare(n, b) ==
 
 \* PMS phase 2(b): a vote, unless a higher ballot was promised.  A vote is a promise too.
 RecvPropose(n, m) ==
-    /\ m.b >= mem[n].bal \/ Bug = "no_ballot_check_on_accept"
+    /\ m.b >= mem[n].bal
     /\ <<mem[n].vbal, mem[n].val>> # <<m.b, m.v>>
     /\ mem' = [mem EXCEPT ![n] =
-                 [bal  |-> IF Bug = "accept_without_promise_update" THEN @.bal
-                           ELSE Max(@.bal, m.b),
+                 [bal  |-> IF Bug = "accept_without_promise_update" THEN @.bal ELSE m.b,
                   vbal |-> m.b,
                   val  |-> m.v]]
     /\ Withhold(n, [t |-> "accepted", n |-> n, b |-> m.b, v |-> m.v],
                 "no_sync_before_accepted")
     /\ UNCHANGED <<disk, prepares, proposes, decided>>
 
-\* PML 5.1 and PMS 2.5: stable storage first, then the replies that rest on it.
+\* PMS 2.5, PML on disk flushes: stable storage first, then the replies that rest on it.
 Sync(n) ==
-    /\ mem[n] # disk[n] \/ outbox[n] # {}
     /\ disk'      = [disk EXCEPT ![n] = mem[n]]
     /\ outbox'    = [outbox EXCEPT ![n] = {}]
     /\ promises'  = promises  \cup { r \in outbox[n] : r.t = "promise" }
@@ -186,7 +171,6 @@ Sync(n) ==
 
 \* PMS 2.5: a crash and the restart after it; the node recovers what was durable.
 Crash(n) ==
-    /\ mem[n] # disk[n] \/ outbox[n] # {}
     /\ mem'    = [mem EXCEPT ![n] = disk[n]]
     /\ outbox' = [outbox EXCEPT ![n] = {}]
     /\ UNCHANGED <<disk, prepares, promises, proposes, accepteds, decided>>
@@ -196,31 +180,36 @@ Crash(n) ==
 
 \* A quorum accepted value v in ballot b.
 Chosen(b, v) ==
-    LET voters == { a.n : a \in { x \in accepteds : x.b = b /\ x.v = v } }
-    IN  Cardinality(voters) >= IF Bug = "decide_on_one_accepted" THEN 1
-                               ELSE Cardinality(Node) \div 2 + 1
+    \E Q \in IF Bug = "decide_on_one_accepted" THEN { {n} : n \in Node } ELSE Quorum :
+        \A n \in Q : [t |-> "accepted", n |-> n, b |-> b, v |-> v] \in accepteds
 
 \* PMS 2.3: a node learns that a value was chosen.
-Decide(n, v) ==
+Decide(n, b, v) ==
     /\ decided[n] # v
-    /\ \/ \E m \in proposes : m.v = v /\ Chosen(m.b, v)
-       \/ Bug = "decide_without_proposal"
+    /\ Chosen(b, v) \/ Bug = "decide_without_proposal"
     /\ decided' = [decided EXCEPT ![n] = v]
     /\ UNCHANGED <<mem, disk, outbox, prepares, promises, proposes, accepteds>>
 
+\* The ballots whose leader asked for promises and has not proposed.
+FreeBallots ==
+    IF Bug = "two_values_in_one_ballot" THEN prepares ELSE prepares \ { m.b : m \in proposes }
+
+\* The ballots in which something may have been decided.
+DecidingBallots ==
+    IF Bug = "decide_without_proposal" THEN Ballot ELSE { m.b : m \in proposes }
+
 Next ==
-    \/ \E b \in Ballot : Prepare(b)
-    \/ \E b \in Ballot, v \in Value : Propose(b, v)
-    \/ \E n \in Node, b \in Ballot : RecvPrepare(n, b)
-    \/ \E n \in Node, m \in proposes : RecvPropose(n, m)
-    \/ \E n \in Node : Sync(n)
-    \/ \E n \in Node : Crash(n)
-    \/ \E n \in Node, v \in Value : Decide(n, v)
+    \/ \E b \in Ballot \ prepares : Prepare(b)
+    \/ \E b \in FreeBallots, v \in Value : Propose(b, v)
+    \/ \E b \in prepares, n \in Node : RecvPrepare(n, b)
+    \/ \E m \in proposes, n \in Node : RecvPropose(n, m)
+    \/ \E n \in Node : (mem[n] # disk[n] \/ outbox[n] # {}) /\ (Sync(n) \/ Crash(n))
+    \/ \E b \in DecidingBallots, v \in Value, n \in Node : Decide(n, b, v)
 
 Spec == Init /\ [][Next]_vars
 
-\* Nodes are alike, and so are values.
-Symmetry == Permutations(Node) \cup Permutations(Value)
+\* Nodes are alike.
+Symmetry == Permutations(Node)
 
 -----------------------------------------------------------------------------
 (* The invariants, numbered as in docs/paxos.md *)
@@ -258,8 +247,7 @@ I6_PhaseOneRule ==
     \A m \in proposes : \E Q \in Quorum :
         /\ Promised(m.b, Q)
         /\ LET voted == { p \in Counted(m.b, Q) : p.vbal > 0 }
-           IN  voted = {} \/ \E p \in voted : /\ p.val = m.v
-                                              /\ \A r \in voted : r.vbal =< p.vbal
+           IN  voted = {} \/ \E p \in voted : p.val = m.v /\ \A r \in voted : r.vbal =< p.vbal
 
 \* What was said rests on what is durable.
 I7_DurableBeforeSpeech ==
