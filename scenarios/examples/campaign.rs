@@ -21,6 +21,7 @@ fn main() {
     let (mut effects, mut probes) = (BTreeMap::<String, (u64, u64)>::new(), BTreeMap::<String, u64>::new());
     let mut broken = BTreeMap::<String, Vec<(u64, String)>>::new();
     let (mut events, mut delivered, mut nanos, mut full) = (0, 0, 0, [0u64; 4]);
+    let mut lacking = Vec::new();
     for seed in first..last {
         let plan = scenario.plan(seed);
         let mut scene = scenario.scene(&plan, seed).expect("a drawn plan makes sense");
@@ -34,8 +35,8 @@ fn main() {
         {
             *count += u64::from(seen);
         }
-        if !seen.is_full() && std::env::var_os("LACKING").is_some() {
-            println!("seed {seed} lacks something: {seen:?}");
+        if !seen.is_full() {
+            lacking.push(seed);
         }
         for (name, count) in outcome.effects {
             let entry = effects.entry(name.to_string()).or_default();
@@ -57,6 +58,7 @@ fn main() {
         nanos / seeds / 1_000_000
     );
     println!("crash {} partition {} leader change {} all three {}", full[0], full[1], full[2], full[3]);
+    println!("without one of them: seeds {:?}", &lacking[..lacking.len().min(10)]);
     for (name, (seeds, count)) in effects {
         println!("  {name:28} in {seeds:6} seeds, {count} times");
     }

@@ -303,12 +303,15 @@ impl Client {
             Status::Done => self.done(now, response, ledger, out),
             Status::NotLeader => {
                 call.refusals += 1;
+                if self.accepts_refusal(8) {
+                    return self.finish(now, End::Fail, ledger, out);
+                }
                 self.redirected(now, response.leader, ledger, out);
             }
             Status::InDoubt => self.again_elsewhere(now, out),
             Status::Overloaded => {
                 call.refusals += 1;
-                if call.is_operation() && call.certainly_refused() && self.random.below(4) == 0 {
+                if self.accepts_refusal(4) {
                     return self.finish(now, End::Fail, ledger, out);
                 }
                 Self::timer(ATTEMPT, None, out);
@@ -324,6 +327,16 @@ impl Client {
                 self.finish(now, End::Info, ledger, out);
             }
         }
+    }
+
+    /// Whether to take a refusal for an answer, one time in `odds`. Only somebody who asked once can: an earlier attempt
+    /// may yet be carried out. Whoever asks again would never notice a refusal that was not true.
+    fn accepts_refusal(&mut self, odds: u64) -> bool {
+        let refused = self.call.as_ref().is_some_and(|call| call.is_operation() && call.certainly_refused());
+        refused
+            && self.finals.is_empty()
+            && matches!(self.part, Part::Worker { .. })
+            && self.random.below(odds) == 0
     }
 
     fn redirected(

@@ -31,6 +31,9 @@ fn plan(seed: u64) -> Plan {
 
     faults::leader_crash(&mut sketch, &mut draws.of("leader crash"), &(900 * MILLI..1_500 * MILLI));
     faults::isolation_and_crash(&mut sketch, &mut draws.of("isolation"), &(2_800 * MILLI..3_400 * MILLI));
+    if draws.of("second isolation?").percent(50) {
+        faults::isolation(&mut sketch, &mut draws.of("second isolation"), &(4_600 * MILLI..5_200 * MILLI));
+    }
 
     // Trouble of other kinds begins before these and goes on behind them.
     let when = 500 * MILLI..sketch.heal - 400 * MILLI;

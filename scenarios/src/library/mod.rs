@@ -1,12 +1,12 @@
 //! The scenarios: each file tells one story and draws its plans.
 
-mod clocks;
-mod crashes;
-mod everything;
-mod lossy;
-mod partitions;
-mod standard;
-mod steady;
+pub mod clocks;
+pub mod crashes;
+pub mod everything;
+pub mod lossy;
+pub mod partitions;
+pub mod standard;
+pub mod steady;
 
 use crate::paxos_scene::PaxosScene;
 use seedfast_sim::{Plan, Scenario, Scene};

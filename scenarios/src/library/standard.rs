@@ -2,8 +2,8 @@
 //!
 //! 60 simulated seconds, 500 commands from eight clients, the server's own timeouts and heartbeats, clocks that differ,
 //! more than 10,000 delivered messages. The leader crashes with commands in flight and recovers, twice; a leader is
-//! cut off until another one decides commands, twice; all oracles are on. The run goes on to its end even when there
-//! is nothing left to see.
+//! cut off until another one decides commands, twice, while a third node crashes; all oracles are on. The run goes on
+//! to its end even when there is nothing left to see.
 
 use super::Mix;
 use crate::sampler::{Draws, SECOND, Sketch, environment, faults};
@@ -32,7 +32,7 @@ fn plan(seed: u64) -> Plan {
     }
     let mut draw = draws.of("isolations");
     for at in [12 * SECOND, 28 * SECOND] {
-        faults::isolation(&mut sketch, &mut draw, &(at..at + 2 * SECOND));
+        faults::isolation_and_crash(&mut sketch, &mut draw, &(at..at + 2 * SECOND));
     }
     let mut plan = sketch.plan();
     plan.schedule.end = 60 * SECOND;

@@ -16,28 +16,23 @@ pub fn anyone(draw: &mut Draw, nodes: u8) -> Target {
 }
 
 /// A crash that takes the caches with it or not, at any place of a turn. One that waits for a turn with more outputs
-/// than turns have would never fall: most have fewer than five.
+/// than turns have would never fall: most have fewer than four.
 pub fn crash(draw: &mut Draw, target: Target, restart_after: Nanos) -> Fault {
     let loss = if draw.percent(60) { Loss::Power } else { Loss::Process };
     let cut = match draw.between(0, 9) {
         0..=3 => Cut::Now,
-        4..=6 => Cut::AfterOutput(draw.between(0, 3) as u16),
+        4..=6 => Cut::AfterOutput(draw.between(0, 2) as u16),
         _ => Cut::Drawn,
     };
     Fault::Crash { target, loss, cut, restart_after: Some(restart_after) }
 }
 
-/// The leader crashes while clients are busy, most often in the middle of a turn with so many outputs that a command
-/// must be in it; and before another leader is elected a second node crashes, while nobody can answer anybody.
+/// The leader crashes, and before another one is elected two more nodes do (one, if the leader is drawn again): then
+/// commands are in flight for certain, for nobody can answer them.
 pub fn leader_crash(sketch: &mut Sketch, draw: &mut Draw, when: &Range<Nanos>) {
     let at = time(draw, when);
     let restart = draw.between(150, 1_500) * MILLI;
-    let mut first = crash(draw, Target::Focus, restart);
-    if let Fault::Crash { cut, .. } = &mut first
-        && draw.percent(60)
-    {
-        *cut = Cut::AfterOutput(draw.between(1, 3) as u16);
-    }
+    let first = crash(draw, Target::Focus, restart);
     sketch.fault(at, first);
     let victim = draw.node(sketch.nodes);
     let soon = at + draw.between(200, 270) * MILLI;
