@@ -37,11 +37,12 @@ fn plan(seed: u64) -> Plan {
 
     // Trouble of other kinds begins before these and goes on behind them.
     let when = 500 * MILLI..sketch.heal - 400 * MILLI;
-    let families: [(&str, u64, u64, Family); 9] = [
+    let families: [(&str, u64, u64, Family); 10] = [
         ("stray crashes", 50, 3, faults::stray_crash),
         ("blackout", 15, 1, faults::blackout),
         ("partitions", 30, 2, faults::partition),
         ("bad links", 40, 4, faults::bad_link),
+        ("late voices", 35, 2, faults::late_voice),
         ("degraded", 30, 2, faults::degrade),
         ("starved", 30, 2, faults::starve),
         ("sluggish", 40, 3, faults::sluggish),

@@ -30,5 +30,7 @@ fn plan(seed: u64) -> Plan {
     (0..draw.between(1, 3)).for_each(|_| faults::partition(&mut sketch, &mut draw, &when));
     let mut draw = draws.of("links");
     (0..draw.between(1, 5)).for_each(|_| faults::bad_link(&mut sketch, &mut draw, &when));
+    let mut draw = draws.of("late voices");
+    (0..draw.between(0, 3)).for_each(|_| faults::late_voice(&mut sketch, &mut draw, &when));
     sketch.plan()
 }

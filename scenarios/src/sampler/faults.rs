@@ -127,6 +127,21 @@ pub fn bad_link(sketch: &mut Sketch, draw: &mut Draw, when: &Range<Nanos>) {
     sketch.fault(at, fault);
 }
 
+/// Everything that one node says is held back and heard late: if it led, another leader has been elected meanwhile, and
+/// one acceptor may have missed that one's prepare.
+pub fn late_voice(sketch: &mut Sketch, draw: &mut Draw, when: &Range<Nanos>) {
+    let at = time(draw, when);
+    let from = draw.node(sketch.nodes);
+    let lasts = draw.between(700, 2_000) * MILLI;
+    for to in (0..sketch.nodes).filter(|to| *to != from) {
+        sketch.fault(at, Fault::Clog { from, to, lasts });
+    }
+    if draw.percent(60) {
+        let to = Some((from + 1 + draw.node(sketch.nodes - 1)) % sketch.nodes);
+        sketch.fault(at, Fault::Starve { message: kind::PREPARE.0, to, lasts });
+    }
+}
+
 /// All links, or one, are worse for a while.
 pub fn degrade(sketch: &mut Sketch, draw: &mut Draw, when: &Range<Nanos>) {
     let at = time(draw, when);
