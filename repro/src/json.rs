@@ -77,6 +77,7 @@ fn tally(tally: &Tally, wall: Duration) -> Map<String, Value> {
         "seeds_per_second": tally.seeds as f64 / wall.as_secs_f64().max(1e-9),
         "rerun_checked": tally.rerun_checked,
         "rerun_mismatches": tally.rerun_mismatches,
+        "trace_hash_sum": format!("{:032x}", tally.trace_hash),
         "faults": times(&tally.effects),
         "probes": times(&tally.probes),
         "efficacy": efficacy,

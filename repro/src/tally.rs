@@ -40,6 +40,8 @@ pub struct Tally {
     pub sim_nanos: u128,
     /// Bytes of all traces.
     pub trace_bytes: u64,
+    /// The sum of all trace hashes: equal campaigns have equal sums, whatever the order.
+    pub trace_hash: u128,
     /// Seeds that were run again and compared.
     pub rerun_checked: u64,
     /// Seeds of which two runs differed.
@@ -59,6 +61,7 @@ impl Tally {
         self.delivered += outcome.delivered;
         self.sim_nanos += u128::from(outcome.sim_nanos);
         self.trace_bytes += outcome.trace_bytes;
+        self.trace_hash = self.trace_hash.wrapping_add(outcome.trace_hash);
         for (name, times) in &outcome.effects {
             entry(&mut self.effects, name).add(*times);
         }
@@ -75,6 +78,7 @@ impl Tally {
         self.delivered += other.delivered;
         self.sim_nanos += other.sim_nanos;
         self.trace_bytes += other.trace_bytes;
+        self.trace_hash = self.trace_hash.wrapping_add(other.trace_hash);
         self.rerun_checked += other.rerun_checked;
         self.rerun_mismatches += other.rerun_mismatches;
         for (name, frequency) in &other.effects {
