@@ -118,12 +118,14 @@ impl DerefMut for BufferMut {
 /// Spare buffers. It keeps at most a fixed number, each of a bounded capacity, so that one large frame does not
 /// stay for ever.
 pub struct Pool {
-    free: Vec<Arc<Vec<u8>>>,
+    free: Vec<BufferMut>,
     most: usize,
 }
 
 /// A spare buffer above this capacity is given back to the allocator.
 const LARGEST_KEPT: usize = 64 << 10;
+/// A fresh buffer has room for an ordinary frame or record.
+const FRESH: usize = 192;
 
 impl Pool {
     /// A pool that keeps at most `most` spare buffers.
@@ -134,13 +136,9 @@ impl Pool {
     /// An empty buffer to write into, a spare one if there is one.
     #[inline]
     pub fn take(&mut self) -> BufferMut {
-        match self.free.pop() {
-            Some(mut shell) => {
-                let bytes = Arc::get_mut(&mut shell).map(core::mem::take).unwrap_or_default();
-                BufferMut { bytes, shell }
-            }
-            None => BufferMut::new(),
-        }
+        self.free
+            .pop()
+            .unwrap_or_else(|| BufferMut { bytes: Vec::with_capacity(FRESH), shell: Arc::default() })
     }
 
     /// A frozen copy of `bytes`.
@@ -159,8 +157,9 @@ impl Pool {
             return;
         }
         if let Some(bytes) = Arc::get_mut(&mut storage) {
+            let mut bytes = core::mem::take(bytes);
             bytes.clear();
-            self.free.push(storage);
+            self.free.push(BufferMut { bytes, shell: storage });
         }
     }
 }

@@ -11,7 +11,8 @@ use alloc::string::String;
 /// (nothing else runs meanwhile), atomic (no output takes effect before the turn ends) and checked (contracts are
 /// evaluated at its end). A process that finds randomness or a clock of its own is caught when its seed is run again.
 pub trait Process {
-    /// Takes one input at local time `now` and pushes its effects into `out`, in order.
+    /// Takes one input at local time `now` and pushes its effects into `out`, in order. Whoever drives the process
+    /// keeps a handle of the input's buffer and recycles it after the turn.
     fn turn(&mut self, now: Now, input: Input, out: &mut Outbox);
 
     /// What a frame says, for people who read a trace. `kind` is the kind it was sent with.

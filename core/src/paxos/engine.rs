@@ -144,7 +144,7 @@ impl Engine {
         match input {
             Input::Completed { op, result } => self.completed(now, op, result, out)?,
             _ if !self.is_running() => {}
-            Input::Receive { from, kind, frame, .. } => self.receive(now, from, kind, frame, out),
+            Input::Receive { from, kind, frame, .. } => self.receive(now, from, kind, &frame, out),
             Input::Timer { id } => match Timer::of(id) {
                 Some(Timer::Election) => self.on_election_timer(now, out),
                 Some(Timer::Heartbeat) => self.on_heartbeat_timer(now, out),
@@ -158,10 +158,10 @@ impl Engine {
         Ok(())
     }
 
-    fn receive(&mut self, now: Now, from: NodeId, kind: crate::Kind, frame: Buffer, out: &mut Outbox) {
+    fn receive(&mut self, now: Now, from: NodeId, kind: crate::Kind, frame: &Buffer, out: &mut Outbox) {
         let member = self.config.voters.contains(from) && from != self.me;
         let decoded = if member {
-            Message::decode(&self.address, from, kind, &frame)
+            Message::decode(&self.address, from, kind, frame)
         } else {
             Err(super::wire::Refusal::Sender)
         };
@@ -172,7 +172,6 @@ impl Engine {
                 self.observe(out, || Observation::Refused { from, why: refusal as u8 });
             }
         }
-        out.pool().recycle(frame);
     }
 
     fn on_message(&mut self, now: Now, from: NodeId, message: Message, out: &mut Outbox) {

@@ -8,7 +8,7 @@ use super::observe::{CommandSeen, Observation};
 use super::timer::Timer;
 use super::wire::{Entry, Message};
 use super::{Ballot, Slot, batch};
-use crate::buffer::{Buffer, BufferMut};
+use crate::buffer::Buffer;
 use crate::client::Status;
 use crate::id::{NodeId, PeerSet};
 use crate::outbox::Outbox;
@@ -204,13 +204,12 @@ impl Engine {
             return;
         }
         out.sometimes(in_flight > 0, "two proposals were in flight at once");
-        let builder = core::mem::replace(&mut leadership.open, Builder::new(BufferMut::new()));
+        let builder = core::mem::replace(&mut leadership.open, Builder::new(out.buffer()));
         let slot = leadership.next;
         let time = self.tick(now);
         let (id, bytes) = builder.seal(time);
         let spare = self.take_waiters();
         if let Role::Leader(leadership) = &mut self.role {
-            leadership.open = Builder::new(out.buffer());
             out.sometimes(leadership.open_waiters.len() > 1, "a batch held several commands");
             let waiters = core::mem::replace(&mut leadership.open_waiters, spare);
             leadership.waiters.push_back((slot, waiters));

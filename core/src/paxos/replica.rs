@@ -28,6 +28,8 @@ pub struct Replica<M> {
     /// The timestamp of the last batch applied: what the machine sees never steps back.
     time: WallTime,
     reply: Vec<u8>,
+    /// The commands of one batch that took effect, for the oracles.
+    executed: Vec<CommandSeen>,
 }
 
 /// A copy of what can be asked about a replica without disturbing it.
@@ -61,6 +63,7 @@ impl<M: StateMachine> Replica<M> {
             halted: false,
             time: WallTime(0),
             reply: Vec::new(),
+            executed: Vec::new(),
         })
     }
 
@@ -130,7 +133,6 @@ impl<M: StateMachine> Replica<M> {
                 engine.submit(now, waiter, &command, out);
             }
         }
-        out.pool().recycle(bytes);
     }
 
     /// Applies every slot that is decided and in order (I11), and answers who waits for it.
@@ -145,11 +147,17 @@ impl<M: StateMachine> Replica<M> {
             invariant!("I11", value.is_some(), "slot {slot} is decided and its value is not held");
             let Some(value) = value else { return };
             let waiters = engine.waiters_of(slot);
-            let mut executed = Vec::new();
-            self.apply_batch(slot, &value.bytes, waiters.as_deref().unwrap_or_default(), &mut executed, out);
+            self.executed.clear();
+            self.apply_batch(slot, &value.bytes, waiters.as_deref().unwrap_or_default(), out);
             let digest = if out.observing() { self.digest() } else { 0 };
             let Some(engine) = &mut self.engine else { return };
-            engine.observe(out, || Observation::Apply { slot, value: value.id, digest, executed });
+            // Handed over and taken back, so that nothing is allocated.
+            let executed = core::mem::take(&mut self.executed);
+            let applied = Observation::Apply { slot, value: value.id, digest, executed };
+            out.observe(applied.kind(), |bytes| applied.encode(bytes));
+            if let Observation::Apply { executed, .. } = applied {
+                self.executed = executed;
+            }
             if let Some(waiters) = waiters {
                 engine.recycle_waiters(waiters);
             }
@@ -162,14 +170,7 @@ impl<M: StateMachine> Replica<M> {
         }
     }
 
-    fn apply_batch(
-        &mut self,
-        slot: Slot,
-        batch: &[u8],
-        waiters: &[Waiter],
-        executed: &mut Vec<CommandSeen>,
-        out: &mut Outbox,
-    ) {
+    fn apply_batch(&mut self, slot: Slot, batch: &[u8], waiters: &[Waiter], out: &mut Outbox) {
         // The leader that encoded it and the checksums on its way vouch for the batch: damage here is our bug.
         let (Ok(commands), Ok(time)) = (Commands::of(batch), time_of(batch)) else {
             panic!("the decided batch at slot {slot} is malformed");
@@ -207,7 +208,7 @@ impl<M: StateMachine> Replica<M> {
                             self.sessions.record(session, sequence, &self.reply);
                             answer(Status::Done, &self.reply);
                             if out.observing() {
-                                executed.push(CommandSeen { session, sequence });
+                                self.executed.push(CommandSeen { session, sequence });
                             }
                         }
                         Admission::Duplicate => {

@@ -101,7 +101,15 @@ impl Cluster {
     /// One turn of `id`, its outputs carried out.
     pub(crate) fn turn(&mut self, id: usize, input: Input) {
         let now = self.now();
+        // A second handle, so that the buffer is used again once nobody reads it.
+        let buffer = match &input {
+            Input::Receive { frame: bytes, .. } | Input::Request { bytes, .. } => Some(bytes.clone()),
+            _ => None,
+        };
         self.nodes[id].replica.turn(now, input, &mut self.out);
+        if let Some(buffer) = buffer {
+            self.out.pool().recycle(buffer);
+        }
         let mut outputs = std::mem::take(&mut self.outputs);
         self.out.swap(&mut outputs);
         for output in outputs.drain(..) {
