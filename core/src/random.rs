@@ -14,6 +14,11 @@ impl Random {
         Random(words.fold(0, |state, word| mix(state ^ word)))
     }
 
+    /// A generator from a number, for samplers that draw a plan from a seed: equal seeds, equal streams.
+    pub const fn from_seed(seed: u64) -> Self {
+        Random(mix(seed))
+    }
+
     /// The next 64 bits.
     #[expect(clippy::should_implement_trait, reason = "a generator never ends, so it is no iterator")]
     pub fn next(&mut self) -> u64 {
