@@ -4,6 +4,7 @@
 //! [`Outcome`]. Everything that chance decides is a keyed [`draw`]; everything that happens is in the [`trace`].
 #![forbid(unsafe_code)]
 
+mod check;
 mod clients;
 mod clock;
 mod disk;

@@ -1,6 +1,6 @@
-//! Faults in words, and whether a schedule makes sense.
+//! Faults in words.
 
-use crate::schedule::{Cut, Fault, Loss, Schedule, Target};
+use crate::schedule::{Cut, Fault, Loss, Target};
 use core::fmt;
 use seedfast_core::Duration;
 
@@ -155,87 +155,5 @@ impl Fault {
             | Fault::Step { .. }
             | Fault::Heal => None,
         }
-    }
-}
-
-/// A year: no time in a schedule may be longer, so that no sum of times overflows.
-const LONGEST: u64 = 366 * 86_400 * 1_000_000_000;
-
-impl Schedule {
-    /// Whether the world can execute it; a saved schedule can hold anything.
-    ///
-    /// # Errors
-    /// What is wrong, in one sentence.
-    pub fn check(&self) -> Result<(), String> {
-        let endpoints = u32::from(self.nodes) + u32::from(self.clients);
-        if self.nodes == 0 || endpoints > 64 {
-            return Err(format!(
-                "{} nodes and {} clients: there must be a node, and at most 64 endpoints",
-                self.nodes, self.clients
-            ));
-        }
-        let network = |network: &crate::schedule::Network| {
-            if network.latency_min > network.latency_max {
-                return Err("a network's latency_min is above its latency_max".to_string());
-            }
-            bounded(&[network.latency_max, network.tail_max])
-        };
-        let disk = |disk: &crate::schedule::Disk| {
-            if disk.write_min > disk.write_max || disk.sync_min > disk.sync_max {
-                return Err("a disk's shortest time is above its longest".to_string());
-            }
-            bounded(&[disk.write_max, disk.sync_max, disk.stall_max])
-        };
-        bounded(&[self.end, self.turns.burst_max])?;
-        network(&self.network)?;
-        disk(&self.disk)?;
-        for clock in &self.clocks {
-            bounded(&[clock.monotonic_offset])?;
-            drift(clock.drift)?;
-        }
-        for timed in &self.faults {
-            let fault = &timed.fault;
-            bounded(&[timed.at, fault.lasts().unwrap_or_default()])?;
-            if let Some(Target::Node(node)) = fault.target()
-                && node >= self.nodes
-            {
-                return Err(format!("`{fault}`: there is no node {node}"));
-            }
-            let ends = match fault {
-                Fault::Sever { from, to, .. }
-                | Fault::Flap { from, to, .. }
-                | Fault::Clog { from, to, .. } => [Some(*from), Some(*to)],
-                Fault::Degrade { from, to, .. } => [*from, *to],
-                _ => [None, None],
-            };
-            if let Some(end) = ends.into_iter().flatten().find(|end| u32::from(*end) >= endpoints) {
-                return Err(format!("`{fault}`: there is no endpoint {end}"));
-            }
-            match fault {
-                Fault::Degrade { network: degraded, .. } => network(degraded)?,
-                Fault::DiskDegrade { disk: degraded, .. } => disk(degraded)?,
-                Fault::Drift { drift: rate, .. } => drift(*rate)?,
-                Fault::Slow { turn, .. } => bounded(&[*turn])?,
-                Fault::Crash { restart_after, .. } => bounded(&[restart_after.unwrap_or_default()])?,
-                Fault::Flap { period: 0, .. } => return Err("a flap's period is zero".to_string()),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-fn bounded(times: &[u64]) -> Result<(), String> {
-    match times.iter().find(|time| **time > LONGEST) {
-        Some(longer) => Err(format!("{} is longer than a year", time(*longer))),
-        None => Ok(()),
-    }
-}
-
-fn drift(rate: i64) -> Result<(), String> {
-    if (-999_999_999..=999_000_000_000).contains(&rate) {
-        Ok(())
-    } else {
-        Err(format!("a drift of {rate} ppb is outside -999999999..=999000000000"))
     }
 }
