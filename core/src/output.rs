@@ -39,13 +39,14 @@ pub enum Output {
         /// Whether it ends with an implicit barrier.
         durability: Durability,
     },
-    /// Read what is visible in `range` when the read is carried out.
+    /// Read what is visible in `range` when the read is carried out. Offset and length are multiples of the device's
+    /// alignment, and the range lies within its capacity.
     Read {
         /// The name under which it completes.
         op: OperationId,
         /// From which device.
         device: DeviceId,
-        /// Which bytes.
+        /// Which bytes, aligned.
         range: Range,
     },
     /// Answer a client.

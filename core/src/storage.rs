@@ -36,7 +36,8 @@ pub struct Geometry {
     pub media: Media,
     /// The largest aligned write that is never torn, in bytes: 512 on a disk, 8 on NVM. A power of two.
     pub atomic: u32,
-    /// Offsets and lengths of writes must be multiples of this, in bytes. A power of two.
+    /// Offsets and lengths of writes and of reads must be multiples of this, in bytes: direct I/O refuses others, and
+    /// the world calls them a violation. A power of two.
     pub alignment: u32,
     /// How many bytes it holds.
     pub capacity: u64,

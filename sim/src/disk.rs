@@ -30,6 +30,8 @@ struct Write {
     order: u64,
     /// When its operation completed, on the same counter; `u64::MAX` while it has not.
     completed: u64,
+    /// A barrier of its own chain made earlier writes of the chain durable before this one began.
+    behind_durable: bool,
 }
 
 /// A write on its way to the device.
@@ -42,6 +44,7 @@ struct Flight {
     buffer: Buffer,
     /// Whether the life that submitted it is over.
     orphan: bool,
+    behind_durable: bool,
 }
 
 /// What a power loss left of one write.
@@ -60,6 +63,8 @@ pub(crate) struct Kept {
     pub(crate) lost: u32,
     /// Units that hold this write's value.
     pub(crate) kept: u32,
+    /// Whether a part of its submission was durable already.
+    pub(crate) behind_durable: bool,
 }
 
 /// One device.
@@ -121,22 +126,49 @@ impl Device {
         }
     }
 
-    /// Whether a range can be read.
-    pub(crate) fn check_range(&self, range: Range) -> Result<(), String> {
+    /// Whether a range lies on the device; `does` says what operation `op` wants with it.
+    pub(crate) fn check_range(&self, does: &str, op: OperationId, range: Range) -> Result<(), String> {
         let capacity = self.geometry().capacity;
         match range.at.checked_add(range.length) {
             Some(end) if end <= capacity => Ok(()),
-            _ => Err(format!("bytes {}+{} lie beyond the capacity of {capacity}", range.at, range.length)),
+            _ => Err(format!(
+                "operation {} {does} {} bytes at {}, beyond the capacity of {capacity}: stay within what `Start` \
+                 said of the device",
+                op.number, range.length, range.at
+            )),
         }
     }
 
-    /// Whether a write may be submitted.
-    pub(crate) fn check_write(&self, at: u64, length: usize) -> Result<(), String> {
+    fn is_aligned(&self, range: Range) -> bool {
         let alignment = u64::from(self.geometry().alignment);
-        if !at.is_multiple_of(alignment) || !(length as u64).is_multiple_of(alignment) {
-            return Err(format!("a write of {length} bytes at {at} is not aligned to {alignment}"));
+        range.at.is_multiple_of(alignment) && range.length.is_multiple_of(alignment)
+    }
+
+    /// Whether a range may be read: direct I/O refuses a misaligned read as it does a write.
+    pub(crate) fn check_read(&self, op: OperationId, range: Range) -> Result<(), String> {
+        if !self.is_aligned(range) {
+            let alignment = self.geometry().alignment;
+            return Err(format!(
+                "operation {} reads {} bytes at {}, which is not aligned: round the range outwards to multiples of \
+                 {alignment} and take the part that is wanted",
+                op.number, range.length, range.at
+            ));
         }
-        self.check_range(Range { at, length: length as u64 })
+        self.check_range("reads", op, range)
+    }
+
+    /// Whether a write may be submitted.
+    pub(crate) fn check_write(&self, op: OperationId, at: u64, length: usize) -> Result<(), String> {
+        let range = Range { at, length: length as u64 };
+        if !self.is_aligned(range) {
+            let alignment = self.geometry().alignment;
+            return Err(format!(
+                "operation {} writes {length} bytes at {at}, which is not aligned: make offset and length multiples \
+                 of {alignment}, padding the buffer",
+                op.number
+            ));
+        }
+        self.check_range("writes", op, range)
     }
 
     /// A write starts its way. Overlapping one of the same life that is still on its way is the process's bug.
@@ -147,6 +179,7 @@ impl Device {
         step: u16,
         at: u64,
         buffer: Buffer,
+        behind_durable: bool,
     ) -> Result<(), String> {
         let end = at + buffer.len() as u64;
         let overlap = |flight: &&Flight| {
@@ -161,7 +194,7 @@ impl Device {
                 other.op.number
             ));
         }
-        self.flights.push(Flight { submission, op, step, at, buffer, orphan: false });
+        self.flights.push(Flight { submission, op, step, at, buffer, orphan: false, behind_durable });
         Ok(())
     }
 
@@ -169,13 +202,13 @@ impl Device {
     pub(crate) fn land(&mut self, submission: u32, step: u16, pool: &mut Pool) -> Option<bool> {
         let index =
             self.flights.iter().position(|flight| flight.submission == submission && flight.step == step)?;
-        let Flight { op, step, at, buffer, orphan, .. } = self.flights.remove(index);
+        let Flight { op, step, at, buffer, orphan, behind_durable, .. } = self.flights.remove(index);
         let end = at + buffer.len() as u64;
         self.reach(end);
         self.visible[at as usize..end as usize].copy_from_slice(&buffer);
         self.counter += 1;
         let completed = if orphan { self.counter } else { u64::MAX };
-        self.volatile.push(Write { op, step, at, buffer, order: self.counter, completed });
+        self.volatile.push(Write { op, step, at, buffer, order: self.counter, completed, behind_durable });
         if self.volatile.len() > MOST_VOLATILE {
             let oldest = self.volatile.remove(0);
             self.make_durable(&oldest);
@@ -326,6 +359,7 @@ impl Device {
                 buffer: flight.buffer,
                 order: self.counter,
                 completed: u64::MAX,
+                behind_durable: flight.behind_durable,
             });
         }
         let writes = core::mem::take(&mut self.volatile);
@@ -343,6 +377,7 @@ impl Device {
                 completed: write.completed != u64::MAX,
                 lost: 0,
                 kept: 0,
+                behind_durable: write.behind_durable,
             };
             let mut at = write.at;
             for index in 0..units {
@@ -388,7 +423,7 @@ mod tests {
 
     fn put(device: &mut Device, pool: &mut Pool, number: u32, at: u64, byte: u8, sectors: usize) {
         let bytes = Buffer::copy_from(&vec![byte; sectors * 512]);
-        device.launch(number, op(number), 0, at, bytes).expect("it overlaps nothing");
+        device.launch(number, op(number), 0, at, bytes, false).expect("it overlaps nothing");
         device.land(number, 0, pool).expect("it was launched");
         device.complete(op(number));
     }
@@ -435,10 +470,10 @@ mod tests {
     fn an_older_value_never_replaces_a_durable_one() {
         let (mut device, mut pool) = disk();
         // Written before, but not covered: it had not completed when the barrier was submitted.
-        device.launch(1, op(1), 0, 0, Buffer::copy_from(&[1; 512])).expect("nothing in flight");
+        device.launch(1, op(1), 0, 0, Buffer::copy_from(&[1; 512]), false).expect("nothing in flight");
         device.land(1, 0, &mut pool).expect("launched");
         let mark = device.mark();
-        device.launch(2, op(2), 0, 0, Buffer::copy_from(&[2; 512])).expect("the other one landed");
+        device.launch(2, op(2), 0, 0, Buffer::copy_from(&[2; 512]), false).expect("the other one landed");
         device.land(2, 0, &mut pool).expect("launched");
         device.sync(mark, op(2), 1, &mut pool);
         device.lose_power(|_, _, _| true);
@@ -459,13 +494,14 @@ mod tests {
     fn overlap_misalignment_and_overflow_are_refused() {
         let (mut device, _) = disk();
         let sector = || Buffer::copy_from(&[0; 1024]);
-        device.launch(1, op(1), 0, 0, sector()).expect("nothing in flight");
-        assert!(device.launch(2, op(2), 0, 512, sector()).is_err());
-        assert!(device.launch(2, op(2), 0, 1024, sector()).is_ok());
-        assert!(device.check_write(1, 512).is_err());
-        assert!(device.check_write(0, 100).is_err());
-        assert!(device.check_write(1 << 20, 512).is_err());
-        assert!(device.check_write(u64::MAX - 511, 512).is_err());
+        device.launch(1, op(1), 0, 0, sector(), false).expect("nothing in flight");
+        assert!(device.launch(2, op(2), 0, 512, sector(), false).is_err());
+        assert!(device.launch(2, op(2), 0, 1024, sector(), false).is_ok());
+        for (at, length) in [(1, 512), (0, 100), (1 << 20, 512), (u64::MAX - 511, 512)] {
+            assert!(device.check_write(op(3), at, length).is_err());
+            assert!(device.check_read(op(3), Range { at, length: length as u64 }).is_err());
+        }
+        assert!(device.check_read(op(3), Range { at: (1 << 20) - 512, length: 512 }).is_ok());
     }
 
     #[test]

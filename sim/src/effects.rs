@@ -65,10 +65,12 @@ effects! {
     Freeze = "freeze",
     /// A turn ran with a clock reading from before a pause.
     StaleSample = "stale-sample",
-    /// After a power loss a strict part of a submission had survived.
+    /// After a power loss a strict part of a submission's units had survived.
     Torn = "torn",
     /// A completed write was lost, wholly or partly, because nothing had made it durable.
     UnsyncedLost = "unsynced-lost",
+    /// A write whose operation had not completed was lost wholly in a power loss.
+    InFlightLost = "in-flight-lost",
     /// A write of a former life landed after the restart.
     LateLanding = "late-landing",
     /// A write in flight vanished with its process.

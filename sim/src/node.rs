@@ -5,7 +5,7 @@ use crate::disk::Device;
 use crate::schedule::{Clock, Cut, Disk, Loss};
 use crate::timers::Timers;
 use crate::trace::encode::Carried;
-use seedfast_core::{Input, Now, Output, Process};
+use seedfast_core::{Incarnation, Input, Now, OperationId, Output, Process};
 use std::collections::VecDeque;
 
 /// A crash that waits for its place in a turn.
@@ -34,8 +34,8 @@ pub(crate) struct Node {
     pub(crate) devices: Vec<Device>,
     pub(crate) device_count: usize,
     pub(crate) disk: Disk,
-    /// Storage operations of this life in flight.
-    pub(crate) in_flight: u32,
+    /// Storage operations of this life in flight, in no order.
+    pub(crate) in_flight: Vec<OperationId>,
 
     pub(crate) paused: bool,
     /// A slow turn is under way; its outputs wait in `late`.
@@ -79,7 +79,7 @@ impl Default for Node {
             devices: Vec::new(),
             device_count: 0,
             disk: Disk::default(),
-            in_flight: 0,
+            in_flight: Vec::new(),
             paused: false,
             busy: false,
             slow: 0,
@@ -121,7 +121,7 @@ impl Node {
     pub(crate) fn end_life(&mut self) {
         self.process = None;
         self.timers.clear();
-        self.in_flight = 0;
+        self.in_flight.clear();
         self.busy = false;
         self.late.clear();
         self.inbox.clear();
@@ -133,6 +133,31 @@ impl Node {
         self.pending_crash = None;
         self.spoke = false;
         self.halted = false;
+    }
+
+    /// Whether the running life may give a new operation this name.
+    ///
+    /// # Errors
+    /// What is wrong with it and what to do, in one sentence.
+    pub(crate) fn check_name(&self, op: OperationId) -> Result<(), String> {
+        let (number, life) = (op.number, op.incarnation.0);
+        if op.incarnation != Incarnation(self.life) {
+            return Err(format!(
+                "operation {number} carries incarnation {life}, but this is life {}: name operations with the \
+                 incarnation that `Start` handed over",
+                self.life
+            ));
+        }
+        // A completion that waits in the inbox is one that the process has not heard of.
+        let unheard =
+            |(input, _): &(Input, Carried)| matches!(input, Input::Completed { op: o, .. } if *o == op);
+        if self.in_flight.contains(&op) || self.inbox.iter().any(unheard) {
+            return Err(format!(
+                "operation {number} is in flight already: give each operation a number of its own until its \
+                 `Completed` was handed over"
+            ));
+        }
+        Ok(())
     }
 
     /// Whether inputs must wait.

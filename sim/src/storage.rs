@@ -9,6 +9,7 @@
 //! still completes, towards the next life; one that lost a step never does. When power is lost, everything in flight
 //! ends there; `disk.rs` says what is left of it.
 
+use crate::disk::Kept;
 use crate::draw::{Draws, Purpose};
 use crate::effects::Effect;
 use crate::scene::{Scene, Violation};
@@ -17,6 +18,7 @@ use crate::trace::tag;
 use crate::world::{Event, QUEUE_DEPTH, World};
 use seedfast_core::storage::Chain;
 use seedfast_core::{Completion, Durability, Input, Media, OperationId, Range, Step};
+use std::collections::BTreeMap;
 
 /// What a queued storage event does when it strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,32 @@ pub(crate) struct Submission {
     broken: bool,
 }
 
+impl Submission {
+    /// Whether a barrier of this chain has made earlier writes of it durable.
+    fn has_durable(&self) -> bool {
+        let begun = &self.chain[..usize::from(self.step).min(self.chain.len())];
+        let barrier = begun.iter().rposition(|step| matches!(step, Step::Barrier));
+        barrier.is_some_and(|barrier| begun[..barrier].iter().any(is_write))
+    }
+
+    /// How many of its writes wait behind a step that is not done.
+    fn waiting_writes(&self) -> usize {
+        self.chain.iter().skip(usize::from(self.step)).filter(|step| is_write(step)).count()
+    }
+}
+
+fn is_write(step: &Step) -> bool {
+    matches!(step, Step::Write { buffer, .. } if !buffer.is_empty())
+}
+
+/// What a power loss finds of an operation in flight that no device knows of.
+struct Waiting {
+    device: u8,
+    op: OperationId,
+    writes: usize,
+    has_durable: bool,
+}
+
 /// The parts of an operation that have draws of their own, beside its steps.
 const REPORT: u64 = 1 << 32;
 const READ_MIX: u64 = 2 << 32;
@@ -88,7 +116,7 @@ impl World {
     pub(crate) fn read(&mut self, n: usize, op: OperationId, device: usize, range: Range) {
         self.trace.read(op, device as u8, range.at, range.length);
         let checked = match self.nodes[n].devices().get(device) {
-            Some(device) => device.check_range(range),
+            Some(device) => device.check_read(op, range),
             None => Ok(()),
         };
         if let Err(what) = checked {
@@ -114,9 +142,17 @@ impl World {
             self.misuse(n, device, "there is no such device");
             return None;
         };
-        node.in_flight += 1;
-        if node.in_flight > QUEUE_DEPTH {
-            self.misuse(n, device, &format!("more than {QUEUE_DEPTH} operations are in flight"));
+        if let Err(what) = node.check_name(op) {
+            self.misuse(n, device, &what);
+            return None;
+        }
+        node.in_flight.push(op);
+        if node.in_flight.len() > QUEUE_DEPTH as usize {
+            let what = format!(
+                "operation {} is one more than the {QUEUE_DEPTH} that may be in flight: wait for a `Completed` first",
+                op.number
+            );
+            self.misuse(n, device, &what);
             return None;
         }
         let mut submission = Submission {
@@ -151,7 +187,10 @@ impl World {
         let submission = &mut self.submissions[s];
         submission.live = false;
         if !submission.orphan {
-            self.nodes[usize::from(submission.node)].in_flight -= 1;
+            let (node, op) = (&mut self.nodes[usize::from(submission.node)], submission.op);
+            if let Some(index) = node.in_flight.iter().position(|other| *other == op) {
+                node.in_flight.swap_remove(index);
+            }
         }
         let chain = core::mem::take(&mut submission.chain);
         self.out.recycle_chain(chain);
@@ -206,7 +245,8 @@ impl World {
                 }
                 Some(Step::Persist(range)) => {
                     let range = *range;
-                    if let Err(what) = self.nodes[n].devices[device].check_range(range) {
+                    let op = submission.op;
+                    if let Err(what) = self.nodes[n].devices[device].check_range("persists", op, range) {
                         return self.misuse(n, device, &what);
                     }
                     return self.begin_sync(s);
@@ -233,6 +273,7 @@ impl World {
 
     /// Launches the writes up to the next step of another kind; false if the process misused the device.
     fn launch_writes(&mut self, s: usize) -> bool {
+        let behind_durable = self.submissions[s].has_durable();
         loop {
             let submission = &mut self.submissions[s];
             let (n, d, step) =
@@ -241,9 +282,9 @@ impl World {
                 return true;
             };
             let device = &mut self.nodes[n].devices[d];
-            let launched = device
-                .check_write(*at, buffer.len())
-                .and_then(|()| device.launch(s as u32, submission.op, step, *at, buffer.clone()));
+            let launched = device.check_write(submission.op, *at, buffer.len()).and_then(|()| {
+                device.launch(s as u32, submission.op, step, *at, buffer.clone(), behind_durable)
+            });
             if let Err(what) = launched {
                 self.misuse(n, d, &what);
                 return false;
@@ -405,18 +446,27 @@ impl World {
                 Phase::Writing | Phase::Draining | Phase::Reading(_) => self.release(s),
             }
         }
-        self.nodes[n].in_flight = 0;
+        self.nodes[n].in_flight.clear();
     }
 
     /// `n` lost its power.
     pub(crate) fn lose_power(&mut self, n: usize) {
+        let mut waiting = Vec::new();
         for s in 0..self.submissions.len() {
-            if self.submissions[s].live && usize::from(self.submissions[s].node) == n {
-                self.submissions[s].orphan = true;
-                self.release(s);
+            let submission = &mut self.submissions[s];
+            if !submission.live || usize::from(submission.node) != n {
+                continue;
             }
+            let writes = submission.waiting_writes();
+            // Those of a dead process ended with it.
+            if writes > 0 && !submission.orphan {
+                let (device, op, has_durable) = (submission.device, submission.op, submission.has_durable());
+                waiting.push(Waiting { device, op, writes, has_durable });
+            }
+            submission.orphan = true;
+            self.release(s);
         }
-        self.nodes[n].in_flight = 0;
+        self.nodes[n].in_flight.clear();
         for d in 0..self.nodes[n].device_count {
             let key = self.draw.key(Purpose::Image, (n << 8 | d) as u64);
             // How much of everything survives this time: hardly anything, half, nearly everything, all or nothing.
@@ -431,26 +481,35 @@ impl World {
                 continue;
             }
             let report = device.lose_power(keeps);
-            if report.is_empty() {
-                continue;
+            if !report.is_empty() {
+                self.trace.image(self.now, n as u8, d as u8, &report);
             }
-            self.trace.image(self.now, n as u8, d as u8, &report);
-            let mut seen: Vec<OperationId> = Vec::new();
-            for write in &report {
-                if write.completed && write.lost > 0 {
-                    self.effects.count(Effect::UnsyncedLost);
-                }
-                if !seen.contains(&write.op) {
-                    seen.push(write.op);
-                    let parts = report.iter().filter(|part| part.op == write.op);
-                    let (kept, lost) =
-                        parts.fold((0, 0), |(kept, lost), part| (kept + part.kept, lost + part.lost));
-                    if kept > 0 && lost > 0 {
-                        self.effects.count(Effect::Torn);
-                    }
-                }
-            }
+            self.count_losses(&report, waiting.iter().filter(|waiting| usize::from(waiting.device) == d));
         }
+    }
+
+    /// Counts what a power loss took: `report` says it of the writes that had begun, `waiting` of the others.
+    fn count_losses<'a>(&mut self, report: &[Kept], waiting: impl Iterator<Item = &'a Waiting>) {
+        // Of each operation: whether a part of it is on the device, and whether a part of it is lost.
+        let mut parts: BTreeMap<OperationId, (bool, bool)> = BTreeMap::new();
+        for write in report {
+            if write.completed && write.lost > 0 {
+                self.effects.count(Effect::UnsyncedLost);
+            }
+            if !write.completed && write.lost > 0 && write.kept == 0 {
+                self.effects.count(Effect::InFlightLost);
+            }
+            let (kept, lost) = parts.entry(write.op).or_default();
+            *kept |= write.kept > 0 || write.behind_durable;
+            *lost |= write.lost > 0;
+        }
+        for Waiting { op, writes, has_durable, .. } in waiting {
+            (0..*writes).for_each(|_| self.effects.count(Effect::InFlightLost));
+            let (kept, lost) = parts.entry(*op).or_default();
+            *kept |= has_durable;
+            *lost = true;
+        }
+        parts.values().filter(|part| **part == (true, true)).for_each(|_| self.effects.count(Effect::Torn));
     }
 }
 

@@ -333,6 +333,10 @@ impl World {
             Output::Respond { connection, bytes } => self.respond(n, connection, bytes),
             Output::RemoteWrite { op, .. } | Output::Grant { op, .. } | Output::Revoke { op, .. } => {
                 self.trace.unsupported(op);
+                if let Err(what) = self.nodes[n].check_name(op) {
+                    let what = format!("n{n}: {what}");
+                    return self.violate(Violation { invariant: "storage".into(), what });
+                }
                 self.queue.push(self.now, Event::Refuse { node: n as u8, life: self.nodes[n].life, op });
             }
             // Every node reaches every other one here, whatever its address.

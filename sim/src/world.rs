@@ -455,6 +455,12 @@ impl World {
         self.conclude(scene, trace)
     }
 
+    /// The outcome of a run that is cut short here: as [`finish`](Self::finish), but without the last judgement, which
+    /// only a whole run can be asked for. The world must be reset before it is used again.
+    pub fn stop(&mut self, scene: &mut dyn Scene, trace: &mut dyn TraceSink) -> Outcome {
+        self.conclude(scene, trace)
+    }
+
     fn judge(&mut self, scene: &mut dyn Scene) {
         if self.broken.is_none()
             && let Err(violation) = scene.finish(Instant::from_nanos(self.now))

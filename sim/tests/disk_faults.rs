@@ -2,7 +2,7 @@
 
 mod common;
 use common::*;
-use seedfast_core::{Completion, DeviceId, Durability, Input, Now, OperationId, Outbox, Range, Step};
+use seedfast_core::{Completion, DeviceId, Durability, Input, Now, OperationId, Outbox, Output, Range, Step};
 use seedfast_sim::*;
 use std::collections::BTreeSet;
 
@@ -140,6 +140,47 @@ fn writes_between_barriers_reach_the_disk_in_any_order() {
     assert_eq!(ordered, [[0, 0], [1, 0], [1, 2]].map(Vec::from).into(), "the second never without the first");
 }
 
+/// Every write that a power loss takes is counted, and so is every submission of which a part is left: in flight or
+/// completed, under way or waiting behind a barrier.
+#[test]
+fn what_a_power_loss_takes_is_counted() {
+    fn chain(separate: Option<Step>, toy: &mut Toy, input: Input, out: &mut Outbox) {
+        say_read(toy, &input, out);
+        match input {
+            Input::Start(_) if toy.life.0 == 1 => {
+                let mut chain = out.chain();
+                chain.push(Step::Write { at: 0, buffer: seedfast_core::Buffer::copy_from(&[1; 512]) });
+                chain.extend(separate);
+                chain.push(Step::Write { at: 512, buffer: seedfast_core::Buffer::copy_from(&[2; 512]) });
+                out.submit(toy.op(1), DeviceId(0), chain, Durability::Visible);
+            }
+            Input::Start(_) => read(toy, out, 2),
+            _ => {}
+        }
+    }
+    let behaviours: [Behaviour; 2] = [
+        |toy, _, input, out| chain(None, toy, input, out),
+        |toy, _, input, out| chain(Some(Step::Barrier), toy, input, out),
+    ];
+    for behaviour in behaviours {
+        let mut all = [0; 3];
+        for (seed, at) in (0..40).flat_map(|seed| (1..16).map(move |at| (seed, at * MS / 2))) {
+            let mut stage = Stage::with_disk(behaviour);
+            let outcome = run(seed, &with(calm(1), at, crash(Loss::Power, MS)), &mut stage);
+            let image = stage.heard[0].3.clone();
+            let effects = [Effect::InFlightLost, Effect::UnsyncedLost, Effect::Torn];
+            let [in_flight, unsynced, torn] = effects.map(|effect| count(&outcome, effect));
+            let gone = image.iter().filter(|byte| **byte == 0).count() as u64;
+            assert_eq!((in_flight + unsynced, torn), (gone, u64::from(gone == 1)), "{seed} {at} {image:?}");
+            assert!(in_flight == 0 || unsynced == 0, "the operation had completed, or it had not");
+            for (sum, count) in all.iter_mut().zip([in_flight, unsynced, torn]) {
+                *sum += count;
+            }
+        }
+        assert!(all.iter().all(|sum| *sum > 10), "{all:?}");
+    }
+}
+
 #[test]
 fn a_write_of_a_former_life_lands_late_or_vanishes_unless_it_is_drained() {
     fn late(drains: bool, toy: &mut Toy, input: Input, out: &mut Outbox) {
@@ -186,55 +227,157 @@ fn a_write_of_a_former_life_lands_late_or_vanishes_unless_it_is_drained() {
     assert_eq!(run_all(|toy, _, input, out| late(true, toy, input, out)), BTreeSet::from([vec![8]]));
 }
 
+/// What the world says of a process that does this in its first turn.
+fn misuse(behaviour: fn(&mut Toy, Now, Input, &mut Outbox)) -> Option<String> {
+    let broken = run(1, &calm(1), &mut Stage::with_disk(behaviour)).broken?;
+    assert_eq!(broken.violation.invariant, "storage");
+    Some(broken.violation.what)
+}
+
 #[test]
 fn misuse_of_a_device_is_a_violation() {
-    let broken = |behaviour| {
-        run(1, &calm(1), &mut Stage::with_disk(behaviour)).broken.map(|broken| broken.violation.invariant)
+    let says = |words: &str, behaviour| {
+        let what = misuse(behaviour).unwrap_or_else(|| panic!("nobody objects: {words}"));
+        assert!(what.starts_with("n0 device ") && what.contains(words), "{what}");
     };
-    let misused = Some("storage".to_string());
+    says("the write at 512..1024 of operation 2 overlaps", |toy, _, input, out| {
+        if let Input::Start(_) = input {
+            toy.write(out, 1, 0, 2, 1, Durability::Visible);
+            toy.write(out, 2, 1, 1, 1, Durability::Visible);
+        }
+    });
+    says("beyond the capacity", |toy, _, input, out| {
+        if let Input::Start(_) = input {
+            toy.write(out, 1, 1 << 11, 1, 1, Durability::Visible);
+        }
+    });
+    says("there is no such device", |toy, _, input, out| {
+        if let Input::Start(_) = input {
+            out.read(toy.op(1), DeviceId(3), Range { at: 0, length: 1 });
+        }
+    });
+}
+
+#[test]
+fn reads_are_aligned_and_within_the_capacity() {
+    fn reads(range: Range, toy: &Toy, input: &Input, out: &mut Outbox) {
+        if let Input::Start(_) = input {
+            out.read(toy.op(7), DeviceId(0), range);
+        }
+    }
+    const fn range(at: u64, length: u64) -> Range {
+        Range { at, length }
+    }
     assert_eq!(
-        misused,
-        broken(|toy, _, input, out| {
+        misuse(|toy, _, input, out| reads(range(3, 512), toy, &input, out)).as_deref(),
+        Some(
+            "n0 device 0: operation 7 reads 512 bytes at 3, which is not aligned: round the range outwards to \
+             multiples of 512 and take the part that is wanted"
+        )
+    );
+    assert!(misuse(|toy, _, input, out| reads(range(512, 100), toy, &input, out)).is_some());
+    assert!(
+        misuse(|toy, _, input, out| reads(range((1 << 20) - 512, 1024), toy, &input, out))
+            .is_some_and(|what| what.contains("beyond the capacity of 1048576"))
+    );
+    assert_eq!(misuse(|toy, _, input, out| reads(range((1 << 20) - 512, 512), toy, &input, out)), None);
+}
+
+#[test]
+fn an_operation_has_a_name_of_its_own_until_its_completion_was_handed_over() {
+    let twice = misuse(|toy, _, input, out| {
+        if let Input::Start(_) = input {
+            toy.write(out, 1, 0, 1, 1, Durability::Visible);
+            read(toy, out, 1);
+            out.read(toy.op(1), DeviceId(0), Range { at: 512, length: 512 });
+        }
+    });
+    assert!(
+        twice.as_ref().is_some_and(|what| what.contains("operation 1 is in flight already")),
+        "{twice:?}"
+    );
+    // One after the other is fine.
+    let reused = misuse(|toy, _, input, out| {
+        if matches!(input, Input::Start(_) | Input::Completed { .. }) && toy.count < 5 {
+            toy.count += 1;
+            toy.write(out, 1, 0, 1, 1, Durability::Visible);
+        }
+    });
+    assert_eq!(reused, None);
+}
+
+/// A slow turn is under way when operation 1 completes: it has not heard of it.
+#[test]
+fn a_completion_that_waits_has_not_been_handed_over() {
+    fn hasty(toy: &mut Toy, now: Now, input: Input, out: &mut Outbox) {
+        match input {
+            Input::Start(_) => {
+                toy.write(out, 1, 0, 1, 1, Durability::Visible);
+                toy.wake(out, now, 0);
+            }
+            Input::Timer { .. } => toy.write(out, 1, 4, 1, 1, Durability::Visible),
+            _ => {}
+        }
+    }
+    let slow = Fault::Slow { target: Target::Node(0), turn: 20 * MS, lasts: 100 * MS };
+    let outcome = run(1, &with(calm(1), 0, slow), &mut Stage::with_disk(hasty));
+    let what = outcome.broken.map(|broken| broken.violation.what).unwrap_or_default();
+    assert!(what.contains("operation 1 is in flight already"), "{what}");
+}
+
+#[test]
+fn an_operation_of_another_life_is_refused() {
+    fn foreign(toy: &Toy) -> OperationId {
+        OperationId { incarnation: seedfast_core::Incarnation(toy.life.0 + 1), number: 1 }
+    }
+    let submitted = misuse(|toy, _, input, out| {
+        if let Input::Start(_) = input {
+            let chain = out.chain();
+            out.submit(foreign(toy), DeviceId(0), chain, Durability::Durable);
+        }
+    });
+    assert_eq!(
+        submitted.as_deref(),
+        Some(
+            "n0 device 0: operation 1 carries incarnation 2, but this is life 1: name operations with the \
+             incarnation that `Start` handed over"
+        )
+    );
+    assert!(
+        misuse(|toy, _, input, out| {
             if let Input::Start(_) = input {
-                toy.write(out, 1, 0, 2, 1, Durability::Visible);
-                toy.write(out, 2, 1, 1, 1, Durability::Visible);
+                out.read(foreign(toy), DeviceId(0), Range { at: 0, length: 512 });
             }
         })
+        .is_some()
     );
-    assert_eq!(
-        misused,
-        broken(|toy, _, input, out| {
+    assert!(
+        misuse(|toy, _, input, out| {
             if let Input::Start(_) = input {
-                toy.write(out, 1, 1 << 11, 1, 1, Durability::Visible);
+                out.push(Output::Revoke { op: foreign(toy), region: 0 });
             }
         })
+        .is_some()
     );
-    assert_eq!(
-        misused,
-        broken(|toy, _, input, out| {
-            if let Input::Start(_) = input {
-                out.read(toy.op(1), DeviceId(3), Range { at: 0, length: 1 });
+}
+
+/// Reads and submissions count alike; as many as `Start` said may be in flight, one more may not.
+#[test]
+fn the_queue_has_a_depth() {
+    fn fill(more: u32, toy: &Toy, input: &Input, out: &mut Outbox) {
+        if let Input::Start(start) = input {
+            for n in 0..start.queue_depth + more {
+                if n % 2 == 0 {
+                    toy.write(out, n, u64::from(n), 1, 1, Durability::Visible);
+                } else {
+                    out.read(toy.op(n), DeviceId(0), Range { at: 0, length: 512 });
+                }
             }
-        })
-    );
-    assert_eq!(
-        misused,
-        broken(|toy, _, input, out| {
-            if let Input::Start(start) = input {
-                (0..=start.queue_depth)
-                    .for_each(|n| toy.write(out, n, u64::from(n), 1, 1, Durability::Visible));
-            }
-        })
-    );
-    assert_eq!(
-        None,
-        broken(|toy, _, input, out| {
-            if let Input::Start(start) = input {
-                (0..start.queue_depth)
-                    .for_each(|n| toy.write(out, n, u64::from(n), 1, 1, Durability::Visible));
-            }
-        })
-    );
+        }
+    }
+    assert_eq!(misuse(|toy, _, input, out| fill(0, toy, &input, out)), None);
+    let what = misuse(|toy, _, input, out| fill(1, toy, &input, out)).unwrap_or_default();
+    assert!(what.contains("operation 128 is one more than the 128 that may be in flight"), "{what}");
 }
 
 #[test]
