@@ -1,8 +1,8 @@
 //! The bundle of a failing seed: one text file that replays without the sampler, on another machine, years later.
 //!
-//! A header (format, scenario, seed, what broke, the trace's hash, which build saw it), then the explicit plan. The
-//! plan may be edited by hand: its own hash stands in the header, so that a replay knows that the recorded verdict no
-//! longer applies.
+//! A header (format, scenario, seed, what broke, the trace's hash, which build saw it), then the explicit plan. It
+//! may be edited by hand: a hash of what is run stands in the header, so that a replay knows that the recorded verdict
+//! no longer applies.
 
 use crate::files;
 use crate::identity::Identity;
@@ -28,7 +28,7 @@ pub struct Bundle {
     /// What the run showed; absent in a bundle that was written without running it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
-    /// A hash of `plan` as it was written.
+    /// A hash of `scenario`, `seed` and `plan` as they were written.
     pub plan_hash: String,
     /// Which build saw it.
     pub build: Identity,
@@ -109,7 +109,7 @@ impl Bundle {
             scenario: scenario.to_owned(),
             seed,
             verdict: outcome.map(Verdict::of),
-            plan_hash: plan_hash(&plan)?,
+            plan_hash: plan_hash(scenario, seed, &plan)?,
             build: Identity::current().clone(),
             plan,
         })
@@ -185,14 +185,16 @@ impl Bundle {
         Bundle::from_text(&files::read_text(path)?, &path.display().to_string())
     }
 
-    /// Whether somebody changed the plan after it was written.
+    /// Whether somebody changed the scenario, the seed or the plan after they were written.
     pub fn is_edited(&self) -> bool {
-        plan_hash(&self.plan).map_or(true, |hash| hash != self.plan_hash)
+        plan_hash(&self.scenario, self.seed, &self.plan).map_or(true, |hash| hash != self.plan_hash)
     }
 }
 
-fn plan_hash(plan: &Plan) -> Result<String, Trouble> {
-    let text = toml::to_string(plan).map_err(|error| unwritable(&error))?;
+/// A hash of everything that decides what a replay runs.
+fn plan_hash(scenario: &str, seed: u64, plan: &Plan) -> Result<String, Trouble> {
+    let plan = toml::to_string(plan).map_err(|error| unwritable(&error))?;
+    let text = format!("{scenario}\n{seed}\n{plan}");
     Ok(format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes())))
 }
 
@@ -267,8 +269,15 @@ mod tests {
         let again = Bundle::from_text(&text, "it").unwrap_or_else(|trouble| panic!("{trouble}\n{text}"));
         assert_eq!(again, bundle);
         assert!(!again.is_edited());
-        let edited = text.replace("loss = 9", "loss = 10");
-        assert!(Bundle::from_text(&edited, "it").expect("still a bundle").is_edited());
+        for (from, to) in [
+            ("loss = 9", "loss = 10"),
+            ("seed = 18446744073709551615", "seed = 4"),
+            ("scenario = \"everything\"", "scenario = \"steady\""),
+        ] {
+            let edited = text.replace(from, to);
+            assert_ne!(edited, text, "{from}");
+            assert!(Bundle::from_text(&edited, "it").expect("still a bundle").is_edited(), "{from}");
+        }
     }
 
     #[test]
