@@ -57,6 +57,20 @@ impl Identity {
         })
     }
 
+    /// Whether this is Seedfast's own program, which its commit describes entirely.
+    pub fn is_ours(&self) -> bool {
+        self.program == OURS
+    }
+
+    /// What the first seed of a campaign follows from: the commit or, in a program with scenarios of its own, the
+    /// executable; and which of them it is.
+    pub fn origin(&self) -> (&str, &'static str) {
+        match &self.executable {
+            Some(executable) if !self.is_ours() => (executable, "executable"),
+            _ => (&self.commit, if self.is_ours() { "commit" } else { "seedfast commit" }),
+        }
+    }
+
     /// How this program is started from a checkout or, if it is not ours, by its name.
     pub fn command(&self) -> &str {
         if self.program == OURS { "cargo run --release --" } else { &self.program }
@@ -96,12 +110,12 @@ impl Identity {
         }
         let changes =
             if self.dirty == Some(true) { " with uncommitted changes (sources " } else { " (sources " };
-        Some(format!(
-            "commit {}{changes}{}), contracts {}",
-            self.commit,
-            self.sources,
-            on_or_off(self.contracts)
-        ))
+        let (commit, sources, contracts) = (&self.commit, &self.sources, on_or_off(self.contracts));
+        let whose = if self.is_ours() { "" } else { "seedfast " };
+        let executable = self.executable.as_ref().filter(|_| !self.is_ours());
+        let executable = executable
+            .map_or_else(String::new, |executable| format!("; {} is executable {executable}", self.program));
+        Some(format!("{whose}commit {commit}{changes}{sources}), contracts {contracts}{executable}"))
     }
 }
 
@@ -142,6 +156,24 @@ mod tests {
         let parts = here.differences(&there);
         assert!(parts.iter().any(|part| part.starts_with("commit fffffff")), "{parts:?}");
         assert!(parts.iter().any(|part| part.starts_with("compiler rustc 1.0.0 there")), "{parts:?}");
+    }
+
+    #[test]
+    fn a_foreign_program_follows_its_executable_and_does_not_claim_our_commit() {
+        let ours = Identity {
+            program: "seedfast".to_owned(),
+            commit: "a".repeat(40),
+            executable: None,
+            ..Identity::current().clone()
+        };
+        assert_eq!(ours.origin(), ("a".repeat(40).as_str(), "commit"));
+        assert!(ours.checkout().is_some_and(|line| line.starts_with("commit aaa")));
+        let executable = Some("0123456789abcdef".to_owned());
+        let theirs = Identity { program: "mine".to_owned(), executable, ..ours };
+        assert_eq!(theirs.origin(), ("0123456789abcdef", "executable"));
+        let line = theirs.checkout().expect("the commit is known");
+        assert!(line.starts_with("seedfast commit aaa"), "{line}");
+        assert!(line.ends_with("; mine is executable 0123456789abcdef"), "{line}");
     }
 
     #[test]

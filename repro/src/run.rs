@@ -25,7 +25,7 @@ const OUT: &str = "seedfast-failures";
 /// Everything about a campaign that its report repeats.
 pub(crate) struct Setting {
     pub(crate) campaign: Campaign,
-    /// Whether the seeds begin at the commit's base.
+    /// Whether the seeds begin at the base of the commit or the executable.
     pub(crate) from_base: bool,
 }
 
@@ -94,7 +94,7 @@ fn setting(scenarios: &[&'static dyn Scenario], options: &Run) -> Result<Setting
             "every scenario has a planted bug, so none is run unasked; name the ones to run",
         ));
     }
-    let base = seeds::base(&Identity::current().commit);
+    let base = seeds::base(Identity::current().origin().0);
     let (first, end, from_base) = match options.seeds {
         Some(Seeds::Range(first, end)) => (first, end, false),
         Some(Seeds::Count(count)) => (base, base.saturating_add(count), true),
@@ -129,7 +129,8 @@ fn opening(setting: &Setting) -> String {
         [one] => one.name().to_owned(),
         several => count(several.len() as u64, "scenario"),
     };
-    let base = if setting.from_base { " (the base of this commit)" } else { "" };
+    let from = Identity::current().origin().1;
+    let base = if setting.from_base { format!(" (the base of this {from})") } else { String::new() };
     let until = if span.end == u64::MAX { String::new() } else { format!(" to {}", span.end - 1) };
     let shard = if span.shard == Shard::WHOLE { String::new() } else { format!(", shard {}", span.shard) };
     let limit = limit.map_or_else(String::new, |limit| format!(", for {}", human(limit.as_nanos())));

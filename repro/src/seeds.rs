@@ -1,11 +1,11 @@
-//! Which seeds a campaign runs: a count or a range, split into shards, from a base that moves with the commit.
+//! Which seeds a campaign runs: a count or a range, split into shards, from a base that moves with the build.
 
 use crate::trouble::Trouble;
 use seedfast_core::random::mix;
 use std::fmt;
 use std::str::FromStr;
 
-/// What `--seeds` says: `20000` counts from the commit's base, `100..200` is exactly those (the end excluded).
+/// What `--seeds` says: `20000` counts from the build's base, `100..200` is exactly those (the end excluded).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seeds {
     /// So many, from the base.
@@ -169,10 +169,11 @@ impl Span {
     }
 }
 
-/// Where a campaign begins that was not told where: a multiple of a million that follows from the commit, so that
-/// every commit meets new schedules and a machine can be told to test the same ones again.
-pub fn base(commit: &str) -> u64 {
-    let prefix = commit.get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok());
+/// Where a campaign begins that was not told where: a multiple of a million that follows from the commit or
+/// from the hash of the executable, so that every build meets new schedules and a machine can be told to test the same
+/// ones again.
+pub fn base(build: &str) -> u64 {
+    let prefix = build.get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok());
     prefix.map_or(0, |prefix| mix(prefix) % 1_000_000 * 1_000_000)
 }
 
@@ -263,5 +264,6 @@ mod tests {
         assert_ne!(one, base("250acbf0c4f4b0b0a1f6f3a1a1a1a1a1a1a1a1a1"));
         assert_eq!(one % 1_000_000, 0);
         assert_eq!(base("unknown"), 0);
+        assert_ne!(base("0123456789abcdef"), 0, "the hash of an executable is long enough");
     }
 }
