@@ -24,6 +24,8 @@ pub(crate) struct Item {
     pub(crate) place: usize,
     pub(crate) scenario: &'static dyn Scenario,
     pub(crate) seed: u64,
+    /// Whether it is the first one of its scenario in the campaign.
+    pub(crate) is_first: bool,
 }
 
 /// A seed to be run again, and what it must be equal to.
@@ -46,6 +48,8 @@ pub(crate) enum Task {
 pub(crate) struct Board {
     scenarios: Vec<&'static dyn Scenario>,
     span: Span,
+    /// Of each scenario the index of its first seed.
+    firsts: Vec<Option<u64>>,
     jobs: usize,
     deadline: Option<Instant>,
     state: Mutex<State>,
@@ -65,6 +69,22 @@ struct State {
     closed: bool,
 }
 
+/// Of each of `count` scenarios the index of its first seed in `span`. A shard may have to look through several blocks
+/// for one; a scenario that it does not meet in so many has none.
+fn firsts(span: Span, count: usize) -> Vec<Option<u64>> {
+    let mut firsts = vec![None; count];
+    let mut missing = count;
+    for index in 0..1000 * count as u64 {
+        let Some(seed) = span.get(index).filter(|_| missing > 0) else { break };
+        let first = &mut firsts[deal(seed, count)];
+        if first.is_none() {
+            *first = Some(index);
+            missing -= 1;
+        }
+    }
+    firsts
+}
+
 impl Board {
     pub(crate) fn new(
         scenarios: Vec<&'static dyn Scenario>,
@@ -82,7 +102,17 @@ impl Board {
             closed: false,
         };
         let slots = (0..jobs).map(|_| Mutex::new(None)).collect();
-        Board { scenarios, span, jobs, deadline, state: Mutex::new(state), wake: Condvar::new(), slots }
+        let firsts = firsts(span, scenarios.len());
+        Board {
+            scenarios,
+            span,
+            firsts,
+            jobs,
+            deadline,
+            state: Mutex::new(state),
+            wake: Condvar::new(),
+            slots,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -93,7 +123,8 @@ impl Board {
     fn item(&self, index: u64) -> Option<Item> {
         let seed = self.span.get(index)?;
         let place = deal(seed, self.scenarios.len());
-        Some(Item { index, place, scenario: self.scenarios[place], seed })
+        let is_first = self.firsts[place] == Some(index);
+        Some(Item { index, place, scenario: self.scenarios[place], seed, is_first })
     }
 
     /// The next task of `worker`; blocks while there is nothing to do but others may still find something, and calls
@@ -194,5 +225,26 @@ impl Board {
     /// What `worker` is doing.
     pub(crate) fn doing(&self, worker: usize) -> Option<(Item, Instant)> {
         *self.slots[worker].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seeds::Shard;
+
+    #[test]
+    fn every_scenario_has_one_first_seed_in_every_shard() {
+        for index in 0..6 {
+            let span = Span { first: 100, end: 5_000, shard: Shard { index, count: 6 } };
+            for (place, first) in firsts(span, 6).into_iter().enumerate() {
+                let first = first.expect("it comes sooner or later");
+                let of = |index| span.get(index).map(|seed| deal(seed, 6));
+                assert_eq!(of(first), Some(place));
+                assert!((0..first).all(|earlier| of(earlier) != Some(place)));
+            }
+        }
+        let short = Span { first: 3, end: 4, shard: Shard::WHOLE };
+        assert_eq!(firsts(short, 2).into_iter().flatten().collect::<Vec<_>>(), [0]);
     }
 }

@@ -27,7 +27,7 @@ pub struct Campaign {
     pub jobs: usize,
     /// No seed begins after this time.
     pub limit: Option<Duration>,
-    /// How many seeds of a hundred are run twice.
+    /// How many seeds of a hundred are run twice. Unless it is none, so is the first seed of each scenario.
     pub rerun_percent: u8,
     /// Whether to go on after a failure.
     pub keep_going: bool,
@@ -67,7 +67,7 @@ pub struct Findings {
     pub total: Tally,
     /// Failures by scenario and invariant.
     pub signatures: BTreeMap<(&'static str, String), Signature>,
-    /// Runs that differed, lowest seeds first; the tally counts all of them.
+    /// Runs that differed, lowest seeds first, a few of each scenario; the tallies count all of them.
     pub mismatches: Vec<Mismatch>,
     /// A seed that the watchdog ended the campaign for.
     pub stuck: Option<Stuck>,
@@ -119,7 +119,7 @@ impl Campaign {
     /// Runs it; `tick` is called several times a second.
     ///
     /// # Errors
-    /// If a scenario refuses its own plan, or the harness panics.
+    /// If a scenario refuses its own plan or panics over it, or the harness panics.
     pub fn run(&self, tick: &mut dyn FnMut(&Progress)) -> Result<Findings, Stopped> {
         let began = Instant::now();
         let jobs = self.jobs.max(1);

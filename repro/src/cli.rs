@@ -8,14 +8,20 @@
 //! }
 //! ```
 //!
-//! Exit codes: 0 all held; 1 an invariant was violated; 2 usage or environment; 3 two runs of one seed differed.
+//! Exit codes: 0 all held; 1 an invariant was violated; 2 usage or environment, or a scenario that panicked when it drew
+//! a plan or made a scene; 3 two runs of one seed differed.
+//!
+//! A process or a scene must not call [`std::process::exit`] (or abort): it would end the whole program with an exit
+//! code of its own and without a verdict, which nothing here can prevent. A process that gives up ends its life with
+//! `Outbox::halt`, or panics. A CI job can tell by the last line of the output, or by the object of `--json`, which are
+//! missing then.
 
 use crate::duration;
 use crate::identity::Identity;
 use crate::seeds::{Seeds, Shard};
 use crate::text::Console;
 use crate::trouble::Trouble;
-use crate::{replay, run, scenarios};
+use crate::{panics, replay, run, scenarios};
 use clap::{Args, Parser, Subcommand};
 use seedfast_sim::Scenario;
 use std::ffi::OsString;
@@ -27,8 +33,8 @@ use std::time::Duration;
 /// Throws seeded schedules of faults at replicated services, judges every run, and replays any of them byte for byte.
 #[derive(Parser)]
 #[command(name = "seedfast", version, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 all held; 1 an invariant was violated; 2 usage or environment; \
-                        3 two runs of one seed differed.")]
+#[command(after_help = "Exit codes: 0 all held; 1 an invariant was violated; 2 usage or environment, or a \
+                        scenario that panicked outside a run; 3 two runs of one seed differed.")]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,
@@ -54,7 +60,7 @@ pub(crate) struct Run {
     /// Which scenarios; seeds are dealt among them
     #[arg(value_name = "SCENARIO")]
     pub(crate) scenarios: Vec<String>,
-    /// How many seeds from a base that follows from the commit (20000), or which ones, the end excluded (100..200)
+    /// How many seeds from a base that follows from the build (20000), or which ones, the end excluded (100..200)
     #[arg(long, value_name = "N | A..B")]
     pub(crate) seeds: Option<Seeds>,
     /// How many seeds run beside each other [default: one for each processor]
@@ -75,7 +81,7 @@ pub(crate) struct Run {
     /// Go on after a failure instead of stopping at the lowest seed that failed
     #[arg(long)]
     pub(crate) keep_going: bool,
-    /// How many seeds of a hundred are run twice and compared byte for byte
+    /// How many seeds of a hundred are run twice and compared byte for byte; unless 0, the first of each scenario too
     #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) rerun: u8,
     /// How long one seed may take on the wall clock before it counts as looping for ever
@@ -106,7 +112,7 @@ pub(crate) struct Replay {
     /// Print every event
     #[arg(long, short)]
     pub(crate) verbose: bool,
-    /// With --verbose, only events of these nodes (1,2)
+    /// With --verbose, only events of these nodes (1,2), and faults that struck them or no single node
     #[arg(long, value_name = "N", value_delimiter = ',', requires = "verbose")]
     pub(crate) node: Vec<u8>,
     /// With --verbose, only events whose line contains one of these words (receive,crash)
@@ -154,6 +160,11 @@ pub fn run_with(
             return console.print(&text).map_or(2, |()| 0);
         }
     };
+    panics::prepare();
+    if let Err(trouble) = scenarios::distinct(scenarios) {
+        console.note(&format!("error: {trouble}\n"));
+        return 2;
+    }
     let result = match parsed.command {
         Command::Run(options) => run::run(scenarios, &options, console),
         Command::Replay(options) => replay::replay(scenarios, &options, console),
@@ -169,9 +180,14 @@ pub fn run_with(
 pub(crate) fn banner() -> String {
     let identity = Identity::current();
     let contracts = if identity.contracts { "on" } else { "off" };
+    let (version, commit) = (env!("CARGO_PKG_VERSION"), identity.short_commit());
+    if identity.is_ours() {
+        return format!("seedfast {version}, commit {commit}, contracts {contracts}");
+    }
+    // The commit is not his: it says nothing of his scenarios.
+    let executable = identity.executable.as_deref().unwrap_or("unknown");
     format!(
-        "seedfast {}, commit {}, contracts {contracts}",
-        env!("CARGO_PKG_VERSION"),
-        identity.short_commit()
+        "{} (executable {executable}) with seedfast {version}, seedfast commit {commit}, contracts {contracts}",
+        identity.program
     )
 }

@@ -8,8 +8,8 @@ use crate::worker::{Ran, Report};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How many mismatches are kept.
-const MISMATCHES: usize = 10;
+/// How many mismatches of one scenario are kept.
+const MISMATCHES: u64 = 10;
 /// A span of so many seeds is one without an end.
 const UNBOUNDED: u64 = 1 << 48;
 /// How many seeds are merged before the board hears of it.
@@ -111,14 +111,15 @@ impl<'a> Collector<'a> {
         tally.add(&ran.outcome);
         tally.rerun_checked += u64::from(ran.is_rechecked);
         let mismatch = ran.mismatch.or(open.rechecked.flatten());
-        let is_bad = ran.failure.is_some() || mismatch.is_some();
+        let (is_bad, repeats) = (ran.failure.is_some() || mismatch.is_some(), mismatch.is_none());
         if let Some(mismatch) = mismatch {
             tally.rerun_mismatches += 1;
-            if self.mismatches.len() < MISMATCHES {
+            if tally.rerun_mismatches <= MISMATCHES {
                 self.mismatches.push(mismatch);
             }
         }
-        if let Some(failure) = ran.failure {
+        if let Some(mut failure) = ran.failure {
+            failure.repeats = repeats;
             let key = (failure.scenario, failure.invariant.clone());
             let signature =
                 self.signatures.entry(key).or_insert(Signature { seeds: 0, examples: Vec::new() });

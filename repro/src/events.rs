@@ -1,5 +1,6 @@
 //! Traces as people read them: one line for each event, frames in the protocol's own words.
 
+use crate::execute;
 use seedfast_core::{Kind, NodeId, Process};
 use seedfast_sim::trace::{Event, Reader, Reason, What, Who};
 use seedfast_sim::{Plan, Scenario};
@@ -12,7 +13,7 @@ pub(crate) struct Words(Option<Box<dyn Process>>);
 impl Words {
     /// The words of the processes that `scenario` runs.
     pub(crate) fn of(scenario: &dyn Scenario, seed: u64, plan: &Plan) -> Self {
-        Words(scenario.scene(plan, seed).ok().map(|mut scene| scene.process(NodeId(0))))
+        Words(execute::scene(scenario, seed, plan).ok().map(|mut scene| scene.process(NodeId(0))))
     }
 
     /// Nobody's: frames are bytes.
@@ -29,15 +30,25 @@ impl Words {
 /// Which lines are wanted.
 #[derive(Clone, Copy)]
 pub(crate) struct Filter<'a> {
-    /// Only events of these nodes; of all if empty.
+    /// Only events of these nodes, and faults that struck them or no node in particular; all if empty.
     pub(crate) nodes: &'a [u8],
     /// Only lines that contain one of these words; all if empty.
     pub(crate) words: &'a [String],
 }
 
 impl Filter<'_> {
-    fn lets_through(&self, who: Who, line: &str) -> bool {
-        let node = self.nodes.is_empty() || self.nodes.iter().any(|node| who == Who::Node(*node));
+    /// `struck` are the nodes that faults struck, by the faults' numbers.
+    fn lets_through(&self, event: &Event<'_>, struck: &HashMap<u32, u8>, line: &str) -> bool {
+        let node = match (event.who, &event.what) {
+            (Who::Node(node), _) => Some(node),
+            (_, What::Fault { number, .. } | What::FaultEnded { number }) => match struck.get(number) {
+                // A partition concerns everybody.
+                None => self.nodes.first().copied(),
+                node => node.copied(),
+            },
+            _ => None,
+        };
+        let node = self.nodes.is_empty() || node.is_some_and(|node| self.nodes.contains(&node));
         node && (self.words.is_empty() || self.words.iter().any(|word| line.contains(word.as_str())))
     }
 }
@@ -92,10 +103,14 @@ pub(crate) fn lines(
     mut each: impl FnMut(String) -> ControlFlow<()>,
 ) {
     let mut teller = Teller::new(words);
+    let mut struck = HashMap::new();
     for event in Reader::new(trace).into_iter().flatten().map_while(Result::ok) {
         teller.hear(&event);
+        if let What::Fault { number, target: Some(node), .. } = event.what {
+            struck.insert(number, node);
+        }
         let line = teller.tell(&event);
-        if filter.lets_through(event.who, &line) && each(line).is_break() {
+        if filter.lets_through(&event, &struck, &line) && each(line).is_break() {
             return;
         }
     }
@@ -128,6 +143,54 @@ fn shortened(line: &str) -> String {
     }
 }
 
+/// How many reasons of halts are told.
+const HALTS: usize = 8;
+
+/// Why processes ended their lives: each node's reasons once, in the order in which they were first given.
+pub(crate) fn halts(trace: &[u8]) -> Vec<String> {
+    let mut found: Vec<(String, u64)> = Vec::new();
+    for event in Reader::new(trace).into_iter().flatten().map_while(Result::ok) {
+        let What::Halt { why } = event.what else { continue };
+        let line = shortened(&format!("{}: {}", event.who, String::from_utf8_lossy(why)));
+        match found.iter_mut().find(|(earlier, _)| *earlier == line) {
+            Some((_, times)) => *times += 1,
+            None => found.push((line, 1)),
+        }
+    }
+    let more = found.len().saturating_sub(HALTS);
+    let told =
+        |(line, times): (String, u64)| if times > 1 { format!("{line} ({times} times)") } else { line };
+    let mut lines: Vec<String> = found.into_iter().take(HALTS).map(told).collect();
+    if more > 0 {
+        lines.push(format!("and {more} more"));
+    }
+    lines
+}
+
+/// Who made the event in which two runs part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// A process, as far as one can tell.
+    Process,
+    /// A client, which the scene plays.
+    Client,
+    /// The judge.
+    Judge,
+}
+
+impl Origin {
+    fn of(event: &Event<'_>) -> Self {
+        match (event.who, &event.what) {
+            (Who::Client(_), _) => Origin::Client,
+            // These are verdicts of the world over a process.
+            (_, What::Verdict { invariant: "panic" | "livelock" | "storage", .. }) => Origin::Process,
+            (_, What::Verdict { what, .. }) if what.contains(": contract ") => Origin::Process,
+            (_, What::Verdict { .. }) => Origin::Judge,
+            _ => Origin::Process,
+        }
+    }
+}
+
 /// An event found by its place in the trace.
 pub(crate) struct Found {
     /// Its number, from 1.
@@ -136,14 +199,15 @@ pub(crate) struct Found {
     pub(crate) before: Option<String>,
     /// What it says.
     pub(crate) text: String,
+    /// Who made it; none if there is no event.
+    pub(crate) origin: Option<Origin>,
 }
 
 /// The event that the byte at `offset` belongs to.
 pub(crate) fn at_offset(trace: &[u8], offset: u64, words: &Words) -> Found {
-    let missing = |number, before| Found { number, before, text: "(the trace ends here)".to_owned() };
-    let Ok(reader) = Reader::new(trace) else {
-        return Found { number: 0, before: None, text: "(the head of the trace)".to_owned() };
-    };
+    let none = |number, before, text: &str| Found { number, before, text: text.to_owned(), origin: None };
+    let head = || none(0, None, "(the head of the trace)");
+    let Ok(reader) = Reader::new(trace) else { return head() };
     let mut teller = Teller::new(words);
     let mut events = reader.map_while(Result::ok).peekable();
     let (mut before, mut number) = (None, 0);
@@ -154,15 +218,16 @@ pub(crate) fn at_offset(trace: &[u8], offset: u64, words: &Words) -> Found {
         if events.peek().is_some_and(begins_later) || (is_last_read && (offset as usize) < trace.len()) {
             if event.offset > offset {
                 // Only the head lies before the first event.
-                return Found { number: 0, before: None, text: "(the head of the trace)".to_owned() };
+                return head();
             }
             let before = before.map(|event| shortened(&teller.tell(&event)));
-            return Found { number: event.index, before, text: teller.tell(&event) };
+            let (text, origin) = (teller.tell(&event), Some(Origin::of(&event)));
+            return Found { number: event.index, before, text, origin };
         }
         number = event.index;
         before = Some(event);
     }
-    missing(number + 1, before.map(|event| shortened(&teller.tell(&event))))
+    none(number + 1, before.map(|event| shortened(&teller.tell(&event))), "(the trace ends here)")
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ fn tally(tally: &Tally, wall: Duration) -> Map<String, Value> {
 }
 
 fn failure(failure: &Failure, saved: &Saved) -> Value {
-    let Failure { scenario, seed, invariant, what, at, event, bundle, .. } = failure;
+    let Failure { scenario, seed, invariant, what, at, event, bundle, repeats, .. } = failure;
     json!({
         "scenario": scenario,
         "seed": seed,
@@ -97,6 +97,7 @@ fn failure(failure: &Failure, saved: &Saved) -> Value {
         "what": what,
         "at": at,
         "event": event,
+        "repeats": repeats,
         "trace_hash": bundle.verdict.as_ref().map(|verdict| &verdict.trace_hash),
         "bundle": saved.get(&((*scenario).to_owned(), *seed)),
         "replay": replay_line(scenario, *seed),

@@ -3,9 +3,10 @@
 use crate::bundle::{self, Bundle, Verdict};
 use crate::cli::Replay;
 use crate::events::{self, Filter, Words};
+use crate::execute;
 use crate::files;
 use crate::identity::Identity;
-use crate::panics::caught;
+use crate::panics::quietly;
 use crate::report;
 use crate::rerun::{self, Mismatch, Reference, Subject};
 use crate::scenarios::{self, printed};
@@ -36,6 +37,8 @@ struct Replayed {
     trace: Vec<u8>,
     history: String,
     events: String,
+    /// Whether `--until` ended it, rather than the run itself.
+    is_cut: bool,
 }
 
 /// How many seeds make a world warm.
@@ -99,7 +102,7 @@ pub(crate) fn replay(
     printed(console, &told(&case, options, &replayed, paint))?;
 
     let mut mismatch = None;
-    if let Some(verdict) = recorded(&case).filter(|_| until.is_none())
+    if let Some(verdict) = recorded(&case).filter(|_| !replayed.is_cut)
         && verdict.trace_hash != bundle::hash(replayed.outcome.trace_hash)
     {
         mismatch = explain(&case, options, verdict, &differences, &replayed, console)?;
@@ -131,7 +134,7 @@ fn find(scenarios: &[&'static dyn Scenario], options: &Replay) -> Result<Case, T
     if let Some(seed) = &options.seed {
         let scenario = scenarios::find(scenarios, &options.what)?;
         let seed = seeds::seed(seed)?;
-        return Ok(Case { scenario, seed, plan: scenario.plan(seed), bundle: None });
+        return Ok(Case { scenario, seed, plan: execute::plan(scenario, seed)?, bundle: None });
     }
     if !path.exists() {
         return Err(match scenarios::find(scenarios, &options.what) {
@@ -153,7 +156,7 @@ fn find(scenarios: &[&'static dyn Scenario], options: &Replay) -> Result<Case, T
     Ok(Case { scenario, seed: bundle.seed, plan: bundle.plan.clone(), bundle: Some(bundle) })
 }
 
-/// Says in which parts the build that wrote a bundle differs from this one, and whether its plan was edited.
+/// Says in which parts the build that wrote a bundle differs from this one, and whether the bundle was edited.
 fn warn(bundle: &Bundle, console: &mut Console<'_>) -> Vec<String> {
     let differences = Identity::current().differences(&bundle.build);
     if !differences.is_empty() {
@@ -165,7 +168,8 @@ fn warn(bundle: &Bundle, console: &mut Console<'_>) -> Vec<String> {
     }
     if bundle.is_edited() {
         console.note(
-            "warning: the plan was edited after it was written; the recorded verdict no longer applies\n",
+            "warning: the bundle was edited after it was written (its scenario, seed or plan), so its recorded \
+             verdict no longer applies: what follows is a run of what it says now\n",
         );
     }
     differences
@@ -207,33 +211,36 @@ fn run(
 ) -> Result<Replayed, Trouble> {
     let mut world = World::new();
     let mut memory = Memory::default();
-    let mut scene = scenario.scene(plan, seed).map_err(|why| {
-        Trouble::new(format!("scenario `{}` cannot run the plan of seed {seed}: {why}", scenario.name()))
-    })?;
-    if collect {
-        scene.collect_events();
-    }
+    let cast = || -> Result<_, Trouble> {
+        let mut scene = execute::scene(scenario, seed, plan)?;
+        if collect {
+            scene.collect_events();
+        }
+        Ok(scene)
+    };
+    let mut scene = cast()?;
+    let mut is_cut = false;
     let outcome = match until {
         None => world.run(seed, &plan.schedule, &mut *scene, &mut memory),
         Some(until) => {
             let at = Instant::from_nanos(u64::try_from(until.as_nanos()).unwrap_or(u64::MAX));
-            let reached = caught(|| {
+            let reached = quietly(|| {
                 world.reset(seed, &plan.schedule, &mut *scene);
                 world.run_until(at, &mut *scene, &mut memory);
             });
-            let broken = world.broken().cloned();
-            let panicked = reached.err().map(|what| Broken {
-                violation: Violation { invariant: "panic".to_owned(), what },
-                at: world.now().as_nanos(),
-                event: 0,
-            });
-            let mut outcome = world.finish(&mut *scene, &mut memory);
-            // A run that was cut short is not judged as a whole.
-            outcome.broken = broken.or(panicked);
-            outcome
+            if reached.is_err() {
+                // Something panicked before the cut, so the whole run ends there too, and is told as always.
+                (world, memory, scene) = (World::new(), Memory::default(), cast()?);
+                world.run(seed, &plan.schedule, &mut *scene, &mut memory)
+            } else if world.is_over() {
+                world.finish(&mut *scene, &mut memory)
+            } else {
+                is_cut = true;
+                world.stop(&mut *scene, &mut memory)
+            }
         }
     };
-    Ok(Replayed { outcome, trace: memory.0, history: scene.history(), events: scene.events() })
+    Ok(Replayed { outcome, trace: memory.0, history: scene.history(), events: scene.events(), is_cut })
 }
 
 /// Runs it in a cold world and again in one that ran other seeds of the scenario.
@@ -242,7 +249,7 @@ fn check(scenario: &'static dyn Scenario, seed: u64, plan: &Plan) -> Result<Opti
     let (outcome, bytes) = subject.record(&mut World::new())?;
     let mut warm = World::new();
     for other in (1..=WARM).map(|step| seed.wrapping_add(step)) {
-        let plan = scenario.plan(other);
+        let plan = execute::plan(scenario, other)?;
         Subject { scenario, seed: other, plan: &plan }.run(&mut warm, &mut NoTrace)?;
     }
     let reference = Reference { bytes: Some(&bytes), hash: outcome.trace_hash };
@@ -255,7 +262,7 @@ fn told(case: &Case, options: &Replay, replayed: &Replayed, paint: Paint) -> Str
     let Case { scenario, seed, .. } = case;
     let outcome = &replayed.outcome;
     let mut text = String::new();
-    let cut = options.until.map_or_else(String::new, |until| {
+    let cut = options.until.filter(|_| replayed.is_cut).map_or_else(String::new, |until| {
         format!(", stopped at {}", seedfast_core::Duration::from_nanos(until.as_nanos() as u64))
     });
     match &outcome.broken {
@@ -264,6 +271,7 @@ fn told(case: &Case, options: &Replay, replayed: &Replayed, paint: Paint) -> Str
             let _ = writeln!(text, "  {}  {what}", paint.bold(invariant));
             let at = seedfast_core::Duration::from_nanos(*at);
             let _ = writeln!(text, "  {}\n", paint.dim(&format!("at {at}, event {event}")));
+            text.push_str(&report::halts(&events::halts(&replayed.trace)));
         }
         None => {
             let _ = writeln!(text, "{}  {}, seed {seed}{cut}\n", paint.good("HELD"), scenario.name());
@@ -282,7 +290,7 @@ fn told(case: &Case, options: &Replay, replayed: &Replayed, paint: Paint) -> Str
     if !effects.is_empty() {
         let _ = writeln!(text, "  effects      {}", effects.join(", "));
     }
-    if let Some(verdict) = recorded(case).filter(|_| options.until.is_none())
+    if let Some(verdict) = recorded(case).filter(|_| !replayed.is_cut)
         && verdict.trace_hash == bundle::hash(outcome.trace_hash)
     {
         let _ = writeln!(text, "  the bundle   recorded the same trace and the same verdict");

@@ -4,7 +4,7 @@ use crate::bundle;
 use crate::campaign::{Campaign, Findings, Signature, Stuck};
 use crate::duration::human;
 use crate::identity::{self, Identity};
-use crate::rerun::Mismatch;
+use crate::rerun::{Mismatch, Origin};
 use crate::run::Setting;
 use crate::tally::{Frequency, Tally};
 use crate::text::{Paint, count, grouped, percent};
@@ -103,8 +103,16 @@ fn per_scenario(text: &mut String, scenarios: &[(&'static str, Tally)], paint: P
 /// One screen for each kind of failure.
 pub(crate) fn failures(findings: &Findings, saved: &Saved, paint: Paint) -> String {
     let mut text = String::new();
-    for mismatch in &findings.mismatches {
-        text.push_str(&self::mismatch(mismatch, paint));
+    for (scenario, tally) in &findings.scenarios {
+        let mut of_scenario = findings.mismatches.iter().filter(|one| one.scenario == *scenario);
+        let Some(first) = of_scenario.next() else { continue };
+        text.push_str(&mismatch(first, paint));
+        let others: Vec<u64> = of_scenario.take(OTHERS).map(|one| one.seed).collect();
+        if !others.is_empty() {
+            let others = with_more(&others, tally.rerun_mismatches - 1);
+            let _ = writeln!(text, "  so did two runs of {others}");
+        }
+        text.push('\n');
     }
     if let Some(stuck) = &findings.stuck {
         text.push_str(&self::stuck(stuck, paint));
@@ -115,23 +123,36 @@ pub(crate) fn failures(findings: &Findings, saved: &Saved, paint: Paint) -> Stri
     text
 }
 
+/// How many further seeds of a kind are named.
+const OTHERS: usize = 2;
+
+/// The seeds by number, and how many of `all` there are beyond them: `seeds 7, 8 and 998 more`.
+fn with_more(seeds: &[u64], all: u64) -> String {
+    let named: Vec<String> = seeds.iter().map(u64::to_string).collect();
+    let noun = if all == 1 { "seed" } else { "seeds" };
+    match all.saturating_sub(seeds.len() as u64) {
+        0 => format!("{noun} {}", named.join(", ")),
+        more => format!("{noun} {} and {} more", named.join(", "), grouped(more)),
+    }
+}
+
 fn failure(signature: &Signature, saved: &Saved, paint: Paint) -> String {
     let Some((shown, others)) = signature.examples.split_first() else { return String::new() };
-    let Failure { scenario, seed, invariant, what, at, event, bundle, last_events } = shown;
+    let Failure { scenario, seed, invariant, what, at, event, bundle, last_events, halts, repeats } = shown;
     let mut text =
         format!("{}  {scenario}, seed {seed}\n\n  {}  {what}\n", paint.bad("BROKEN"), paint.bold(invariant));
-    let _ = writeln!(
-        text,
-        "  {}",
-        paint.dim(&format!(
-            "at {}, event {}; run again and replayed from its bundle: the same {}",
-            seedfast_core::Duration::from_nanos(*at),
-            grouped(*event),
-            count(bundle.verdict.as_ref().map_or(0, |verdict| verdict.events), "event")
-        ))
-    );
+    let again = if *repeats {
+        let events = bundle.verdict.as_ref().map_or(0, |verdict| verdict.events);
+        format!("run again and replayed from its bundle: the same {}", count(events, "event"))
+    } else {
+        "it does not replay: see above".to_owned()
+    };
+    let at = seedfast_core::Duration::from_nanos(*at);
+    let _ = writeln!(text, "  {}", paint.dim(&format!("at {at}, event {}; {again}", grouped(*event))));
+    text.push_str(&self::halts(halts));
     if !last_events.is_empty() {
-        text.push_str("\n  the last events before it broke:\n");
+        let of = if *repeats { "before it broke" } else { "of one of its runs" };
+        let _ = writeln!(text, "\n  the last events {of}:");
         for line in last_events {
             let _ = writeln!(text, "    {line}");
         }
@@ -139,13 +160,23 @@ fn failure(signature: &Signature, saved: &Saved, paint: Paint) -> String {
     text.push('\n');
     let path = saved.get(&((*scenario).to_owned(), *seed));
     text.push_str(&how_to_replay(scenario, *seed, path, paint));
+    if !repeats {
+        text.push_str("  unreliable   the bundle is: a replay of it may show something else, or nothing\n");
+    }
     if !others.is_empty() {
-        let seeds: Vec<String> = others.iter().map(|other| other.seed.to_string()).collect();
-        let more = signature.seeds.saturating_sub(1 + others.len() as u64);
-        let more = if more > 0 { format!(" and {} more", grouped(more)) } else { String::new() };
-        let _ = writeln!(text, "  the same broke in seeds {}{more}", seeds.join(", "));
+        let seeds: Vec<u64> = others.iter().map(|other| other.seed).collect();
+        let _ = writeln!(text, "  the same broke in {}", with_more(&seeds, signature.seeds - 1));
     }
     text.push('\n');
+    text
+}
+
+/// Why processes ended their lives.
+pub(crate) fn halts(halts: &[String]) -> String {
+    let mut text = String::new();
+    for (index, halt) in halts.iter().enumerate() {
+        let _ = writeln!(text, "  {:<13}{halt}", if index == 0 { "halted" } else { "" });
+    }
     text
 }
 
@@ -162,6 +193,30 @@ fn how_to_replay(scenario: &str, seed: u64, path: Option<&PathBuf>, paint: Paint
         let _ = writeln!(text, "  built from   {checkout}");
     }
     text
+}
+
+/// What to look for when two runs differ.
+fn suspects(origin: Option<Origin>) -> String {
+    const USUAL: &str = "thread_rng, the order of a HashMap, Instant::now, an address, a static";
+    let (what, remedy) = match origin {
+        Some(Origin::Process) => (
+            "something in the process has randomness, a clock or memory of its own",
+            "hand it the entropy of `Start` and the times of its turns instead",
+        ),
+        Some(Origin::Client) => (
+            "that event is a client's, so it is the scene that differs, which plays the clients",
+            "hand it the entropy of the client's `Start`, or draw what it needs from the seed",
+        ),
+        Some(Origin::Judge) => (
+            "that event is the verdict, so it is the scene that differs, which judges (and says when a run is done)",
+            "let it judge by what it was shown of this run alone",
+        ),
+        None => (
+            "a process or the scene has randomness, a clock or memory of its own",
+            "hand it the entropy of `Start`, or draw what it needs from the seed",
+        ),
+    };
+    format!("  {what};\n  the usual suspects: {USUAL};\n  {remedy}\n")
 }
 
 /// Two runs that differed, with both sides of the first event that does.
@@ -188,12 +243,10 @@ pub(crate) fn mismatch(mismatch: &Mismatch, paint: Paint) -> String {
             text.push_str("  no further pair of runs differed, so the first event that differs is unknown\n")
         }
     }
-    text.push_str(
-        "\n  something in it has randomness, a clock or memory of its own: an unordered map, an address, a static;\n  \
-         hand it the entropy of `Start` instead\n\n",
-    );
+    let origin = difference.as_ref().and_then(|difference| difference.origin);
+    let _ = writeln!(text, "\n{}", suspects(origin));
     let again = format!("{} replay {scenario} {seed} --check", identity::invocation());
-    let _ = writeln!(text, "  see it again   {}\n", paint.bold(&again));
+    let _ = writeln!(text, "  see it again   {}", paint.bold(&again));
     text
 }
 
@@ -227,20 +280,29 @@ pub(crate) fn harness_panic(at: Option<(&'static str, u64)>, message: &str) -> S
 pub(crate) fn verdict(findings: &Findings, paint: Paint) -> String {
     let Findings { total, signatures, stuck, .. } = findings;
     let seeds = count(total.seeds, "seed");
-    let mut kinds: Vec<String> =
+    let kinds: Vec<String> =
         signatures.keys().map(|(scenario, invariant)| format!("{invariant} in {scenario}")).collect();
-    kinds.extend(stuck.iter().map(|stuck| format!("a seed that does not end in {}", stuck.scenario.name())));
-    let broken = total.failures + u64::from(stuck.is_some());
-    match (total.rerun_mismatches, broken) {
-        (0, 0) => format!("{}  {seeds}, no invariant broken\n", paint.good("HELD")),
-        (0, broken) => {
-            format!("{}  {} of {seeds}: {}\n", paint.bad("BROKEN"), grouped(broken), kinds.join(", "))
+    // A seed that does not end is none of those that were counted.
+    let stuck =
+        stuck.as_ref().map(|stuck| format!("seed {} of {} does not end", stuck.seed, stuck.scenario.name()));
+    match (total.rerun_mismatches, total.failures, stuck) {
+        (0, 0, None) => format!("{}  {seeds}, no invariant broken\n", paint.good("HELD")),
+        (0, 0, Some(stuck)) => {
+            let others =
+                if total.seeds == 0 { String::new() } else { format!("; no invariant broken in {seeds}") };
+            format!("{}  {stuck}{others}\n", paint.bad("BROKEN"))
         }
-        (different, broken) => format!(
-            "{}  {} of {seeds} gave different bytes when run again, {} broke an invariant\n",
+        (0, broken, stuck) => {
+            let stuck = stuck.map_or_else(String::new, |stuck| format!("; {stuck}"));
+            let broken = grouped(broken);
+            format!("{}  {broken} of {seeds}: {}{stuck}\n", paint.bad("BROKEN"), kinds.join(", "))
+        }
+        (different, broken, stuck) => format!(
+            "{}  {} of {seeds} gave different bytes when run again, {} broke an invariant{}\n",
             paint.bad("NOT THE SAME"),
             grouped(different),
-            grouped(broken)
+            grouped(broken),
+            stuck.map_or_else(String::new, |stuck| format!("; {stuck}"))
         ),
     }
 }

@@ -1,6 +1,7 @@
 //! The same seed, the same bytes: running something again and naming the first event that differs.
 
 use crate::bundle;
+pub use crate::events::Origin;
 use crate::events::{self, Words};
 use crate::execute::execute;
 use crate::trouble::Trouble;
@@ -34,6 +35,8 @@ pub struct Difference {
     pub first: String,
     /// The event in the second run.
     pub second: String,
+    /// Who made it; none if it is nobody's.
+    pub origin: Option<Origin>,
 }
 
 /// What the first run left to compare with.
@@ -117,8 +120,11 @@ fn difference_at(offset: u64, first: &[u8], second: &[u8], words: &Words) -> Dif
         first_text.push_str(&bytes_at(first, offset));
         second_text.push_str(&bytes_at(second, offset));
     }
+    // Where one run was judged or heard of a client and the other went on, that one is what differs.
+    let origin = in_first.origin.max(in_second.origin);
     Difference {
         offset,
+        origin,
         event: in_first.number.min(in_second.number),
         before: in_first.before,
         first: first_text,

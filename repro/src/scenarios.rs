@@ -7,6 +7,22 @@ use seedfast_sim::Scenario;
 use serde_json::json;
 use std::fmt::Write as _;
 
+/// Refuses two scenarios of one name: a line that replays a seed could mean either.
+///
+/// # Errors
+/// Naming the first such pair.
+pub(crate) fn distinct(scenarios: &[&'static dyn Scenario]) -> Result<(), Trouble> {
+    for (index, scenario) in scenarios.iter().enumerate() {
+        let name = scenario.name();
+        if scenarios[..index].iter().any(|earlier| earlier.name() == name) {
+            return Err(Trouble::new(format!(
+                "two scenarios of this program are called `{name}`; give each of them a name of its own"
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Finds a scenario.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use crate::board::{Board, Item, Recheck, Task};
 use crate::bundle::Bundle;
 use crate::events::{self, Words};
+use crate::execute;
 use crate::panics;
 use crate::rerun::{self, Capped, Mismatch, Reference, Subject};
 use crate::seeds::is_sampled;
@@ -31,6 +32,10 @@ pub struct Failure {
     pub bundle: Bundle,
     /// The last events before it broke, decoded.
     pub last_events: Vec<String>,
+    /// Why processes ended their lives.
+    pub halts: Vec<String>,
+    /// Whether all its runs, the bundle's included, gave the same bytes. If not, the bundle proves little.
+    pub repeats: bool,
 }
 
 /// How many events a failure shows.
@@ -131,9 +136,9 @@ type Again = Option<(Item, Option<Vec<u8>>, u128)>;
 
 /// Runs a seed for the first time, and if it fails, its bundle.
 fn first(world: &mut World, board: &Board, item: Item, percent: u8) -> Result<(Ran, Again), Trouble> {
-    let plan = item.scenario.plan(item.seed);
+    let plan = execute::plan(item.scenario, item.seed)?;
     let subject = Subject { scenario: item.scenario, seed: item.seed, plan: &plan };
-    let is_sampled = is_sampled(item.seed, percent);
+    let is_sampled = is_sampled(item.seed, percent) || (item.is_first && percent > 0);
     let (outcome, mut bytes) = if is_sampled {
         let mut sink = Capped::new(board.room());
         let outcome = subject.run(world, &mut sink)?;
@@ -178,6 +183,8 @@ fn confirm(
     };
     let broken = outcome.broken.as_ref().expect("only failing runs are confirmed");
     let words = Words::of(item.scenario, item.seed, &read.plan);
+    // Of two runs that differ, the first one is the one that broke.
+    let shown = bytes.filter(|_| mismatch.is_some()).unwrap_or(&trace);
     let failure = Failure {
         scenario: item.scenario.name(),
         seed: item.seed,
@@ -185,7 +192,9 @@ fn confirm(
         what: broken.violation.what.clone(),
         at: broken.at,
         event: broken.event,
-        last_events: events::last_before(&trace, broken.event, LAST_EVENTS, &words),
+        last_events: events::last_before(shown, broken.event, LAST_EVENTS, &words),
+        halts: events::halts(shown),
+        repeats: mismatch.is_none(),
         bundle,
     };
     Ok((failure, mismatch, trace))
@@ -194,7 +203,7 @@ fn confirm(
 /// Runs a seed again in this worker's world.
 fn second(world: &mut World, recheck: &Recheck) -> Result<Option<Mismatch>, Trouble> {
     let Item { scenario, seed, .. } = recheck.item;
-    let plan = scenario.plan(seed);
+    let plan = execute::plan(scenario, seed)?;
     let reference = Reference { bytes: recheck.bytes.as_deref(), hash: recheck.hash };
     let between = "between two runs of the seed, the second one after other seeds";
     rerun::compare(world, Subject { scenario, seed, plan: &plan }, reference, between)

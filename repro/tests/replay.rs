@@ -95,6 +95,69 @@ fn an_edited_bundle_is_run_as_it_is_now() {
 }
 
 #[test]
+fn an_edited_scenario_or_seed_is_a_run_of_what_the_bundle_says_now() {
+    let scratch = Scratch::new("edited-head");
+    let path = bundle(&scratch);
+    for (from, to, code) in [
+        ("\nseed = 3\n", "\nseed = 4\n", 1),
+        ("scenario = \"broken\"", "scenario = \"pings\"", 0),
+        ("scenario = \"broken\"", "scenario = \"at-the-end\"", 1),
+    ] {
+        let edited = edit(&path, from, to);
+        for foreign in [edited.clone(), edit(&edited, "compiler = \"", "compiler = \"not ")] {
+            let ran = seedfast(&["replay", &foreign]);
+            assert_eq!(ran.code, code, "{to}: {ran:?}");
+            assert!(ran.err.contains("the bundle was edited"), "{to}: {}", ran.err);
+            assert!(!ran.out.contains("recorded another trace"), "{to}: {}", ran.out);
+        }
+    }
+}
+
+#[test]
+fn a_cut_run_is_not_asked_for_its_last_judgement() {
+    let scratch = Scratch::new("cut");
+    let part = scratch.file("part");
+    let ran = seedfast(&["replay", "at-the-end", "3", "--until", "10ms", "--trace", &part, "--verbose"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.out.contains("stopped at 0.010s") && !ran.out.contains("F2"), "{}", ran.out);
+    assert!(!read(&part).windows(2).any(|pair| pair == b"F2"), "nor does the trace say so");
+    let whole = seedfast(&["replay", "at-the-end", "3"]);
+    let ran = seedfast(&["replay", "at-the-end", "3", "--until", "1h"]);
+    assert_eq!((ran.code, ran.out), (1, whole.out), "nothing was cut");
+}
+
+#[test]
+fn a_panic_before_the_cut_is_the_same_verdict() {
+    let whole = seedfast(&["replay", "panics", "3"]);
+    let ran = seedfast(&["replay", "panics", "3", "--until", "150ms"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.out.contains("the seventh ping is one too many"), "{}", ran.out);
+    assert_eq!(ran.out, whole.out);
+}
+
+#[test]
+fn faults_pass_the_filter_of_the_nodes_that_they_struck() {
+    let of = |node: &str| {
+        let ran = seedfast(&["replay", "pings", "1", "--verbose", "--node", node]);
+        ["fault 0 ", "fault 0 ended"].map(|word| ran.out.lines().filter(|line| line.contains(word)).count())
+    };
+    let all = seedfast(&["replay", "pings", "1", "--verbose"]);
+    assert!(all.out.contains("pause n1"), "{}", all.out);
+    assert!(of("1")[0] > 0, "{}", all.out);
+    assert_eq!(of("1"), ["fault 0 ", "fault 0 ended"].map(|word| all.out.matches(word).count()));
+    assert_eq!(of("2"), [0, 0]);
+    let scratch = Scratch::new("node-less");
+    let calm = edit(&bundle(&scratch), "scenario = \"broken\"", "scenario = \"pings\"");
+    let cut = edit(
+        &calm,
+        "kind = \"pause\", target = { node = 1 }, lasts = 20000000, sampled = false",
+        "kind = \"partition\", groups = [[0], [1, 2]], lasts = 1000",
+    );
+    let ran = seedfast(&["replay", &cut, "--verbose", "--node", "2"]);
+    assert!(ran.out.contains("partition [[0], [1, 2]]"), "{ran:?}");
+}
+
+#[test]
 fn a_bundle_of_another_build_says_what_differs_and_is_no_mismatch() {
     let scratch = Scratch::new("another-build");
     let path = bundle(&scratch);

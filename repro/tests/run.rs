@@ -3,6 +3,7 @@
 mod fakes;
 
 use fakes::{Scratch, seedfast};
+use seedfast_sim::Scenario;
 use serde_json::Value;
 
 fn json(arguments: &[&str]) -> (u8, Value) {
@@ -138,14 +139,115 @@ fn a_turn_that_never_ends_is_named_by_the_watchdog() {
     let ran = seedfast(&["run", "loops", "--seeds", "0..10", "--jobs", "2", "--watchdog", "300ms"]);
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.out.contains("STUCK  loops, seed 3"), "{}", ran.out);
+    assert!(ran.out.contains("\nBROKEN  seed 3 of loops does not end"), "{}", ran.out);
+    let ran = seedfast(&["run", "loops", "--seeds", "3..5", "--jobs", "1", "--watchdog", "300ms"]);
+    assert!(ran.out.ends_with("BROKEN  seed 3 of loops does not end\n"), "{}", ran.out);
     let (code, found) = json(&["run", "loops", "--seeds", "3..4", "--json", "--watchdog", "300ms"]);
     assert_eq!((code, &found["failures"], &found["stuck"]["seed"]), (1, &1.into(), &3.into()));
 }
 
 #[test]
-#[should_panic(expected = "this scenario cannot draw a plan")]
-fn a_panic_of_the_harness_is_not_swallowed() {
-    seedfast(&["run", "plan-panics", "--seeds", "0..3", "--jobs", "1"]);
+fn a_scenario_that_panics_outside_a_run_is_one_sentence_and_exit_2() {
+    for (name, expected) in
+        [("plan-panics", "this scenario cannot draw a plan"), ("scene-panics", "this scenario has no cast")]
+    {
+        for arguments in [
+            &["run", name, "--seeds", "4..5", "--jobs", "1"][..],
+            &["replay", name, "4"],
+            &["replay", name, "4", "--until", "1ms"],
+        ] {
+            let ran = seedfast(arguments);
+            assert_eq!(ran.code, 2, "{ran:?}");
+            assert!(ran.err.contains(&format!("scenario `{name}` panicked")), "{}", ran.err);
+            assert!(ran.err.contains(expected) && ran.err.contains("mod.rs:"), "{}", ran.err);
+            assert!(ran.err.contains(&format!("replay {name} 4`")), "{}", ran.err);
+            assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+        }
+    }
+}
+
+#[test]
+fn what_broke_but_does_not_repeat_is_not_said_to_replay() {
+    let scratch = Scratch::new("both");
+    let flags = ["run", "both", "--seeds", "3..4", "--jobs", "1", "--out", scratch.path()];
+    let ran = seedfast(&flags);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    let (above, below) = ran.out.split_once("BROKEN  both, seed 3").expect("it broke too");
+    assert!(above.contains("NOT THE SAME  both, seed 3"), "{}", ran.out);
+    assert!(below.contains("it does not replay: see above"), "{}", ran.out);
+    assert!(below.contains("unreliable   the bundle"), "{}", ran.out);
+    assert!(!ran.out.contains("replayed from its bundle"), "{}", ran.out);
+    let (_, found) = json(&[&flags[..], &["--json"]].concat());
+    assert_eq!(found["failed"][0]["repeats"], false, "{found}");
+    let ran = seedfast(&["run", "broken", "--seeds", "3..4", "--out", scratch.path()]);
+    assert!(ran.out.contains("run again and replayed from its bundle: the same"), "{}", ran.out);
+    assert!(!ran.out.contains("unreliable"), "{}", ran.out);
+}
+
+#[test]
+fn mismatches_are_told_once_for_each_scenario() {
+    let ran = seedfast(&["run", "own-randomness", "--seeds", "0..100", "--keep-going", "--rerun", "100"]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert_eq!(ran.out.matches("the first event that differs").count(), 1, "{}", ran.out);
+    assert!(ran.out.contains("NOT THE SAME  own-randomness, seed 3"), "{}", ran.out);
+    assert!(ran.out.contains("so did two runs of seeds 8, 13 and 17 more"), "{}", ran.out);
+}
+
+#[test]
+fn the_first_seed_of_each_scenario_is_always_run_twice() {
+    let seed = (0..).map(|block| block * 5 + 3).find(|seed| !seedfast::seeds::is_sampled(*seed, 10));
+    let seeds = seed.map(|seed| format!("{seed}..{}", seed + 1)).expect("nine in ten are not sampled");
+    let run = |more: &[&str]| seedfast(&[&["run", "own-randomness", "--seeds", &seeds], more].concat());
+    for jobs in ["1", "3"] {
+        assert_eq!(run(&["--jobs", jobs]).code, 3);
+    }
+    assert_eq!(run(&["--rerun", "0"]).code, 0, "nothing is, if that is what was asked for");
+}
+
+#[test]
+fn the_hint_follows_who_differs() {
+    let ran = seedfast(&["run", "own-judge", "--seeds", "3..4"]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.out.contains("that event is the verdict, so it is the scene that differs"), "{}", ran.out);
+    assert!(!ran.out.contains("entropy of `Start`"), "{}", ran.out);
+    let ran = seedfast(&["run", "own-randomness", "--seeds", "3..4"]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    for expected in ["something in the process", "thread_rng", "HashMap", "Instant::now", "an address"] {
+        assert!(ran.out.contains(expected), "{expected}: {}", ran.out);
+    }
+}
+
+#[test]
+fn why_processes_halted_is_told_once() {
+    let scratch = Scratch::new("halts");
+    for arguments in
+        [&["run", "halts", "--seeds", "3..4", "--out", scratch.path()][..], &["replay", "halts", "3"]]
+    {
+        let ran = seedfast(arguments);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert_eq!(ran.out.matches("  halted       n1: the device is gone").count(), 1, "{}", ran.out);
+    }
+}
+
+#[test]
+fn two_scenarios_of_one_name_are_refused() {
+    let two: [&dyn Scenario; 3] = [&fakes::STEADY, &fakes::OTHER, &fakes::STEADY];
+    for arguments in
+        [&["run", "more-pings", "--seeds", "0..2"][..], &["scenarios"], &["replay", "pings", "1"]]
+    {
+        let ran = fakes::seedfast_over(&two, arguments);
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(ran.err.contains("two scenarios of this program are called `pings`"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_foreign_program_names_its_executable_and_whose_commit_it_is() {
+    // This test is one.
+    let ran = seedfast(&["run", "pings", "--seeds", "1"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.out.contains("(the base of this executable)"), "{}", ran.out);
+    assert!(ran.out.contains("seedfast commit ") && ran.out.contains("(executable "), "{}", ran.out);
 }
 
 #[test]

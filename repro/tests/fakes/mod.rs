@@ -6,7 +6,7 @@ use seedfast::cli;
 use seedfast::text::Console;
 use seedfast_core::random::Random;
 use seedfast_core::{
-    Duration, GroupId, Input, Kind, NodeId, Now, ObservationKind, Outbox, PeerSet, Process, TimerId,
+    Duration, GroupId, Input, Instant, Kind, NodeId, Now, ObservationKind, Outbox, PeerSet, Process, TimerId,
 };
 use seedfast_sim::{
     Disk, Fault, Network, Plan, Scenario, Scene, Schedule, Seen, Target, Timed, Turns, Violation,
@@ -30,6 +30,16 @@ pub(crate) enum Flaw {
     PlanPanics,
     /// The scenario refuses its own plan.
     Refuses,
+    /// The scenario cannot cast its scene in some seeds.
+    ScenePanics,
+    /// A process sends what a static counts, and the judge objects later on.
+    BrokenAndOwnRandomness,
+    /// The judge says what a static counts.
+    OwnJudge,
+    /// The judge objects at the end.
+    BrokenAtTheEnd,
+    /// A process halts, and the judge objects later on.
+    Halts,
 }
 
 pub(crate) struct Pings {
@@ -45,9 +55,28 @@ pub(crate) static PANICS: Pings = Pings { name: "panics", flaw: Flaw::Panics };
 pub(crate) static LOOPS: Pings = Pings { name: "loops", flaw: Flaw::Loops };
 pub(crate) static PLAN_PANICS: Pings = Pings { name: "plan-panics", flaw: Flaw::PlanPanics };
 pub(crate) static REFUSES: Pings = Pings { name: "refuses", flaw: Flaw::Refuses };
+pub(crate) static SCENE_PANICS: Pings = Pings { name: "scene-panics", flaw: Flaw::ScenePanics };
+pub(crate) static BOTH: Pings = Pings { name: "both", flaw: Flaw::BrokenAndOwnRandomness };
+pub(crate) static OWN_JUDGE: Pings = Pings { name: "own-judge", flaw: Flaw::OwnJudge };
+pub(crate) static AT_THE_END: Pings = Pings { name: "at-the-end", flaw: Flaw::BrokenAtTheEnd };
+pub(crate) static HALTS: Pings = Pings { name: "halts", flaw: Flaw::Halts };
 
 pub(crate) fn all() -> Vec<&'static dyn Scenario> {
-    vec![&STEADY, &OTHER, &BROKEN, &OWN_RANDOMNESS, &PANICS, &LOOPS, &PLAN_PANICS, &REFUSES]
+    vec![
+        &STEADY,
+        &OTHER,
+        &BROKEN,
+        &OWN_RANDOMNESS,
+        &PANICS,
+        &LOOPS,
+        &PLAN_PANICS,
+        &REFUSES,
+        &SCENE_PANICS,
+        &BOTH,
+        &OWN_JUDGE,
+        &AT_THE_END,
+        &HALTS,
+    ]
 }
 
 const MILLIS: u64 = 1_000_000;
@@ -99,6 +128,7 @@ impl Scenario for Pings {
         if self.flaw == Flaw::Refuses {
             return Err("it refuses every plan".to_owned());
         }
+        assert!(self.flaw != Flaw::ScenePanics, "this scenario has no cast");
         let flawed = plan.workload.get("flawed").ok_or("the workload says nothing of `flawed`")?;
         Ok(Box::new(Judge { flaw: if *flawed == 1 { self.flaw } else { Flaw::None }, seen: 0 }))
     }
@@ -116,11 +146,20 @@ impl Scene for Judge {
 
     fn observe(&mut self, _seen: Seen<'_>) -> Result<(), Violation> {
         self.seen += 1;
-        if self.flaw == Flaw::Broken && self.seen == 10 {
-            let what = "the tenth ping arrived, which must never happen".to_owned();
-            return Err(Violation { invariant: "F1".to_owned(), what });
+        let what = match (self.flaw, self.seen) {
+            (Flaw::Broken, 10) => "the tenth ping arrived, which must never happen".to_owned(),
+            (Flaw::BrokenAndOwnRandomness | Flaw::Halts, 50) => "the fiftieth ping arrived".to_owned(),
+            (Flaw::OwnJudge, 10) => format!("ping {} arrived", OUTSIDE.fetch_add(1, Ordering::Relaxed)),
+            _ => return Ok(()),
+        };
+        Err(Violation { invariant: "F1".to_owned(), what })
+    }
+
+    fn finish(&mut self, _at: Instant) -> Result<(), Violation> {
+        if self.flaw != Flaw::BrokenAtTheEnd {
+            return Ok(());
         }
-        Ok(())
+        Err(Violation { invariant: "F2".to_owned(), what: "the pings never stopped".to_owned() })
     }
 
     fn history(&self) -> String {
@@ -149,13 +188,18 @@ impl Process for Node {
                 self.pings += 1;
                 match self.flaw {
                     Flaw::Panics if self.pings == 7 => panic!("the seventh ping is one too many"),
+                    Flaw::Halts if self.node == NodeId(1) && self.pings == 2 => {
+                        out.halt("the device is gone");
+                        return;
+                    }
                     Flaw::Loops => loop {
                         std::thread::sleep(std::time::Duration::from_secs(1));
                     },
                     _ => {}
                 }
                 let mut payload = self.pings;
-                if self.flaw == Flaw::OwnRandomness && self.pings == 4 {
+                let is_own = matches!(self.flaw, Flaw::OwnRandomness | Flaw::BrokenAndOwnRandomness);
+                if is_own && self.pings == 4 {
                     payload += OUTSIDE.fetch_add(1, Ordering::Relaxed);
                 }
                 let mut frame = out.buffer();
@@ -182,10 +226,15 @@ pub(crate) struct Ran {
 
 /// Runs the command line over the scenarios of this file.
 pub(crate) fn seedfast(arguments: &[&str]) -> Ran {
+    seedfast_over(&all(), arguments)
+}
+
+/// Runs the command line over some scenarios.
+pub(crate) fn seedfast_over(scenarios: &[&'static dyn Scenario], arguments: &[&str]) -> Ran {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut console = Console { out: &mut out, err: &mut err, colour: false, live: false };
     let arguments = std::iter::once("seedfast").chain(arguments.iter().copied());
-    let code = cli::run_with(&all(), arguments, &mut console);
+    let code = cli::run_with(scenarios, arguments, &mut console);
     let text = |bytes| String::from_utf8(bytes).expect("output is text");
     Ran { code, out: text(out), err: text(err) }
 }
