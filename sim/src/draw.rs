@@ -13,6 +13,50 @@
 //! ```
 //! `mix` is the finalizer of `SplitMix64`, so a thing's draws are a `SplitMix64` stream that starts at a place only
 //! this thing knows. Integers only; golden vectors below pin all of it.
+//!
+//! # Drawing a schedule
+//!
+//! A scenario's [`plan`](crate::Scenario::plan) can draw with the same means: [`Draws::of`] with the seed as key gives
+//! the draws of one purpose, [`Draws::part`] those about one of several things. As every draw has a number of its own,
+//! one more draw, or one more crash, leaves all the others as they were.
+//!
+//! ```
+//! use seedfast_sim::draw::Draws;
+//! use seedfast_sim::{Cut, Disk, Fault, Loss, Network, Schedule, Target, Timed};
+//!
+//! const MS: u64 = 1_000_000;
+//! /// What a draw is for; each purpose has draws of its own.
+//! const WEATHER: u64 = 0;
+//! const CRASHES: u64 = 1;
+//!
+//! fn schedule(seed: u64) -> Schedule {
+//!     let weather = Draws::of(seed, WEATHER);
+//!     let mut network = Network::lan();
+//!     if weather.chance(0, 500_000) {
+//!         network.loss = weather.between(1, 1, 100_000) as u32;
+//!     }
+//!     let crashes = Draws::of(seed, CRASHES);
+//!     let mut faults: Vec<Timed> = (0..crashes.between(0, 1, 4))
+//!         .map(|number| {
+//!             let draws = crashes.part(number);
+//!             let fault = Fault::Crash {
+//!                 target: Target::Node(draws.below(0, 3) as u8),
+//!                 loss: if draws.chance(1, 600_000) { Loss::Power } else { Loss::Process },
+//!                 cut: Cut::Drawn,
+//!                 restart_after: Some(draws.between(2, 10 * MS, 100 * MS)),
+//!             };
+//!             Timed { at: draws.below(3, 500 * MS), fault }
+//!         })
+//!         .collect();
+//!     faults.sort_by_key(|timed| timed.at);
+//!     faults.push(Timed { at: 600 * MS, fault: Fault::Heal });
+//!     Schedule { nodes: 3, end: 1_000 * MS, network, disk: Disk::nvme(), faults, ..Schedule::default() }
+//! }
+//!
+//! assert_eq!(schedule(7), schedule(7));
+//! assert!((0..100).all(|seed| schedule(seed).check().is_ok()));
+//! assert!((0..100).any(|seed| schedule(seed) != schedule(seed + 1)));
+//! ```
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};

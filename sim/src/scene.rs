@@ -96,6 +96,21 @@ pub trait ClientOutbox {
     fn buffer(&mut self) -> BufferMut;
     /// Appends an output.
     fn push(&mut self, output: ClientOutput);
+
+    /// Sends a request to a node, opening a connection if there is none.
+    fn request(&mut self, to: NodeId, session: SessionId, sequence: u64, bytes: Buffer) {
+        self.push(ClientOutput::Request { to, session, sequence, bytes });
+    }
+
+    /// Sets the timer of that name, in true time, replacing the one that was set; `None` cancels it.
+    fn timer(&mut self, id: u16, at: Option<Instant>) {
+        self.push(ClientOutput::Timer { id, at });
+    }
+
+    /// Drops the connection to a node: answers still on their way are lost.
+    fn close(&mut self, to: NodeId) {
+        self.push(ClientOutput::Close { to });
+    }
 }
 
 /// Whether a run should go on.

@@ -35,7 +35,18 @@ pub struct Schedule {
     pub faults: Vec<Timed>,
 }
 
+const MICRO: Nanos = 1_000;
+const MILLI: Nanos = 1_000_000;
+
 /// How a directed link treats messages.
+///
+/// The default is a link of no latency at all: everything arrives at the instant at which it was sent, and a protocol
+/// that answers everything runs into `livelock`. Begin with [`Network::lan`] or [`Network::wan`] and add trouble:
+///
+/// ```
+/// use seedfast_sim::Network;
+/// let lossy = Network { loss: 50_000, reordering: 10_000, ..Network::lan() };
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
@@ -67,7 +78,36 @@ pub struct Network {
     pub throttle: u64,
 }
 
+impl Network {
+    /// A local network: 100 to 500 microseconds each way, and no trouble.
+    pub const fn lan() -> Self {
+        Network::between(100 * MICRO, 500 * MICRO)
+    }
+
+    /// A network across a continent: 20 to 80 milliseconds each way, and no trouble.
+    pub const fn wan() -> Self {
+        Network::between(20 * MILLI, 80 * MILLI)
+    }
+
+    const fn between(latency_min: Nanos, latency_max: Nanos) -> Self {
+        Network {
+            latency_min,
+            latency_max,
+            tail: 0,
+            tail_max: 0,
+            loss: 0,
+            duplication: 0,
+            reordering: 0,
+            corruption: 0,
+            throttle: 0,
+        }
+    }
+}
+
 /// How a device behaves.
+///
+/// The default takes no time for anything, so that no crash ever falls between a write and its completion. Begin with
+/// [`Disk::nvme`] or [`Disk::slow`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Disk {
@@ -85,6 +125,32 @@ pub struct Disk {
     /// How long a stall is at most.
     #[serde(default)]
     pub stall_max: Nanos,
+}
+
+impl Disk {
+    /// A good solid-state disk: 20 to 60 microseconds a write, 60 to 150 a sync, and no stalls.
+    pub const fn nvme() -> Self {
+        Disk {
+            write_min: 20 * MICRO,
+            write_max: 60 * MICRO,
+            sync_min: 60 * MICRO,
+            sync_max: 150 * MICRO,
+            stall: 0,
+            stall_max: 0,
+        }
+    }
+
+    /// A hard disk: 2 to 15 milliseconds a write, 8 to 40 a sync, and no stalls.
+    pub const fn slow() -> Self {
+        Disk {
+            write_min: 2 * MILLI,
+            write_max: 15 * MILLI,
+            sync_min: 8 * MILLI,
+            sync_max: 40 * MILLI,
+            stall: 0,
+            stall_max: 0,
+        }
+    }
 }
 
 /// How inputs reach a process.
@@ -303,4 +369,23 @@ pub enum Fault {
     /// clocks run at true speed from what they read. The schedule's `network` keeps its latencies and loses its
     /// losses, duplications and corruptions.
     Heal,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_made_networks_and_disks_take_time_and_differ() {
+        let (lan, wan, nvme, slow) = (Network::lan(), Network::wan(), Disk::nvme(), Disk::slow());
+        for (network, disk) in [(lan, nvme), (wan, slow)] {
+            let schedule = Schedule { nodes: 1, end: 1, network, disk, ..Schedule::default() };
+            assert_eq!(schedule.check(), Ok(()));
+            assert!(0 < network.latency_min && network.latency_min < network.latency_max);
+            assert!(0 < disk.write_min && disk.write_min < disk.write_max);
+            assert!(0 < disk.sync_min && disk.sync_min < disk.sync_max);
+        }
+        assert!(lan.latency_max < wan.latency_min);
+        assert!(nvme.write_max < slow.write_min && nvme.sync_max < slow.sync_min);
+    }
 }

@@ -21,14 +21,14 @@ fn request(sequence: u64, out: &mut dyn ClientOutbox) {
     let mut bytes = out.buffer();
     bytes.push(sequence as u8);
     let session = SessionId(9);
-    out.push(ClientOutput::Request { to: NodeId(0), session, sequence, bytes: bytes.freeze() });
+    out.request(NodeId(0), session, sequence, bytes.freeze());
 }
 
 /// Asks every 10 ms.
 fn asker(now: u64, input: ClientInput, out: &mut dyn ClientOutbox) {
     if matches!(input, ClientInput::Start { .. } | ClientInput::Timer { .. }) {
         request(now / (10 * MS) % 100, out);
-        out.push(ClientOutput::Timer { id: 3, at: Some(Instant::from_nanos(now + 10 * MS)) });
+        out.timer(3, Some(Instant::from_nanos(now + 10 * MS)));
     }
 }
 
@@ -113,9 +113,9 @@ fn after_a_close_no_answer_arrives_and_the_node_hears_of_it() {
         match input {
             ClientInput::Start { .. } => {
                 request(1, out);
-                out.push(ClientOutput::Timer { id: 0, at: Some(Instant::from_nanos(now + MS + MS / 2)) });
+                out.timer(0, Some(Instant::from_nanos(now + MS + MS / 2)));
             }
-            ClientInput::Timer { .. } => out.push(ClientOutput::Close { to: NodeId(0) }),
+            ClientInput::Timer { .. } => out.close(NodeId(0)),
             _ => {}
         }
     }
