@@ -282,4 +282,19 @@ mod tests {
         let last = last_before(&trace, 30, 4, &words);
         assert_eq!(last, with[26..30].iter().map(|line| shortened(line)).collect::<Vec<_>>());
     }
+
+    #[test]
+    fn an_event_is_the_scene_s_if_a_client_or_the_judge_made_it() {
+        let of = |who, what| {
+            let at = seedfast_core::Instant::from_nanos(0);
+            Origin::of(&Event { index: 1, offset: 0, at, who, life: 0, what })
+        };
+        let verdict = |invariant, what| of(Who::World, What::Verdict { invariant, what });
+        assert_eq!(of(Who::Client(0), What::ClientTimer { id: 1 }), Origin::Client);
+        assert_eq!(of(Who::Node(0), What::SetTimer { id: 1, due: None }), Origin::Process);
+        assert_eq!(verdict("", ""), Origin::Judge);
+        assert_eq!(verdict("I1", "two values in slot 3"), Origin::Judge);
+        assert_eq!(verdict("panic", "n2: out of bounds"), Origin::Process);
+        assert_eq!(verdict("I7", "n2: contract I7: a promise regressed"), Origin::Process);
+    }
 }
