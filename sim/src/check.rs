@@ -230,9 +230,11 @@ mod tests {
         assert_eq!(most.check(), Ok(()));
     }
 
+    type Field = fn(&mut Schedule) -> &mut Ppm;
+
     #[test]
     fn no_probability_is_above_one() {
-        let above = |field: fn(&mut Schedule) -> &mut Ppm| {
+        let above = |field: Field| {
             assert_eq!(
                 {
                     let mut s = sound();
@@ -243,7 +245,7 @@ mod tests {
             );
             wrong(|schedule| *field(schedule) = ALWAYS + 1)
         };
-        let fields: [(&str, fn(&mut Schedule) -> &mut Ppm); 7] = [
+        let fields: [(&str, Field); 7] = [
             ("`network`: `tail`", |s| &mut s.network.tail),
             ("`network`: `loss`", |s| &mut s.network.loss),
             ("`network`: `duplication`", |s| &mut s.network.duplication),

@@ -10,11 +10,12 @@
 //! connections of one name.
 
 use crate::effects::Effect;
+use crate::event::{Cargo, Event};
 use crate::scene::{ClientId, ClientInput, ClientOutbox, ClientOutput, Scene};
 use crate::timers::{Check, NEVER, Timers};
 use crate::trace::encode::Carried;
 use crate::trace::{fate, stop};
-use crate::world::{Cargo, Event, World};
+use crate::world::World;
 use seedfast_core::{Buffer, BufferMut, ConnectionId, GroupId, Input, Instant, Pool, SessionId};
 
 /// A client endpoint.

@@ -6,10 +6,11 @@
 //! counts.
 
 use crate::effects::Effect;
+use crate::event::Event;
 use crate::node::{PendingCrash, unseen};
 use crate::scene::Scene;
 use crate::schedule::{Cut, Fault, Loss, Network, Target};
-use crate::world::{Event, World};
+use crate::world::World;
 use seedfast_core::{Incarnation, Instant, Kind, NodeId};
 
 /// A fault that lasts.

@@ -10,6 +10,7 @@ mod clock;
 mod disk;
 pub mod draw;
 pub mod effects;
+mod event;
 mod faults;
 mod network;
 mod node;

@@ -10,12 +10,13 @@
 
 use crate::draw::{Draws, Purpose};
 use crate::effects::Effect;
+use crate::event::Event;
 use crate::node::unseen;
 use crate::scene::{Scene, Seen, Violation};
 use crate::schedule::{Cut, Loss};
 use crate::timers::{Check, NEVER};
 use crate::trace::encode::Carried;
-use crate::world::{CLUSTER, Event, FRAME_LIMIT, QUEUE_DEPTH, TURNS_PER_INSTANT, World};
+use crate::world::{CLUSTER, FRAME_LIMIT, QUEUE_DEPTH, TURNS_PER_INSTANT, World};
 use seedfast_core::{
     Buffer, Command, Completion, ConnectionId, Failure, Incarnation, Input, Instant, NodeId, ObservationKind,
     OperationId, Output, Start, TimerId,

@@ -4,12 +4,13 @@
 //! cut began is therefore lost if the cut still stands when it would arrive, and arrives if it does not.
 
 use crate::effects::Effect;
+use crate::event::{Event, Message};
 use crate::network::{Verdict, damage};
 use crate::scene::{Scene, Violation};
 use crate::timers::NEVER;
 use crate::trace::encode::Carried;
 use crate::trace::{fate, stop};
-use crate::world::{Event, FRAME_LIMIT, Message, World};
+use crate::world::{FRAME_LIMIT, World};
 use seedfast_core::{Buffer, GroupId, Input, Kind, NodeId, PeerSet};
 
 impl World {
