@@ -20,7 +20,7 @@ pub(crate) type Saved = BTreeMap<(String, u64), PathBuf>;
 pub(crate) fn summary(setting: &Setting, findings: &Findings, paint: Paint) -> String {
     let Findings { total, scenarios, wall, .. } = findings;
     let mut text = String::new();
-    histogram(&mut text, "what went wrong, by effect", &total.effects, total.seeds, paint);
+    histogram(&mut text, "what happened, by effect", &total.effects, total.seeds, paint);
     histogram(&mut text, "probes reached", &total.probes, total.seeds, paint);
     if scenarios.len() > 1 {
         per_scenario(&mut text, scenarios, paint);
