@@ -42,6 +42,7 @@ impl fmt::Display for Fault {
                     Cut::Now => {}
                     Cut::AfterOutput(count) => write!(f, " after output {count} of a turn")?,
                     Cut::Drawn => f.write_str(" inside a turn")?,
+                    Cut::AfterWrite => f.write_str(" with a write in flight")?,
                 }
                 match restart_after {
                     Some(after) => write!(f, ", restart after {}", time(*after)),

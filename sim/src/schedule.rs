@@ -212,6 +212,8 @@ pub enum Cut {
     AfterOutput(u16),
     /// In the next turn with any output, after a number of them that the seed draws.
     Drawn,
+    /// In the next turn that submits a write, right behind that submission: the write is then in flight.
+    AfterWrite,
 }
 
 /// What a crash takes with it.

@@ -19,8 +19,13 @@ use crate::trace::encode::Carried;
 use crate::world::{CLUSTER, FRAME_LIMIT, QUEUE_DEPTH, TURNS_PER_INSTANT, World};
 use seedfast_core::{
     Buffer, Command, Completion, ConnectionId, Failure, Incarnation, Input, Instant, NodeId, ObservationKind,
-    OperationId, Output, Start, TimerId,
+    OperationId, Output, Start, Step, TimerId,
 };
+
+/// Whether the output puts a write in flight.
+fn submits_a_write(output: &Output) -> bool {
+    matches!(output, Output::Submit { chain, .. } if chain.iter().any(|step| matches!(step, Step::Write { .. })))
+}
 
 fn is_effect(output: &Output) -> bool {
     !matches!(output, Output::Observe { .. })
@@ -279,6 +284,10 @@ impl World {
             let effects = outputs.iter().filter(|output| is_effect(output)).count();
             let after = match pending.cut {
                 Cut::AfterOutput(count) => (usize::from(count) < effects).then_some(usize::from(count)),
+                Cut::AfterWrite => {
+                    let mut effects = outputs.iter().filter(|output| is_effect(output));
+                    effects.position(submits_a_write).map(|index| index + 1)
+                }
                 Cut::Drawn | Cut::Now => (effects > 0).then(|| self.draw_cut(n, effects)),
             };
             if let Some(after) = after {

@@ -71,6 +71,31 @@ fn power_loss_keeps_any_sectors_of_what_was_not_synced_and_all_of_what_was() {
     assert!(lost > 50 && torn > 10, "{lost} {torn}");
 }
 
+/// Turns with other outputs let the crash wait; it falls while the write is in flight, so that all, some or none of it
+/// survives, although nobody knows when that is.
+#[test]
+fn a_crash_after_a_write_waits_for_one_and_meets_it_in_flight() {
+    fn late_writer(toy: &mut Toy, now: Now, input: Input, out: &mut Outbox) {
+        say_read(toy, &input, out);
+        match input {
+            Input::Start(_) if toy.life.0 == 1 => toy.wake(out, now, 30 * MS),
+            Input::Start(_) => read(toy, out, 2),
+            Input::Timer { .. } => toy.write(out, 1, 0, 2, 1, Durability::Durable),
+            _ => {}
+        }
+    }
+    let fault = Fault::Crash {
+        target: Target::Node(0),
+        loss: Loss::Power,
+        cut: Cut::AfterWrite,
+        restart_after: Some(MS),
+    };
+    let (seen, [_, torn, ..]) = images(late_writer, fault, MS);
+    let any: BTreeSet<Vec<u8>> = [[0, 0], [0, 1], [1, 0], [1, 1]].map(Vec::from).into();
+    assert_eq!(seen, any);
+    assert!(torn > 10, "{torn}");
+}
+
 #[test]
 fn a_process_crash_keeps_what_was_written_readable() {
     let (seen, counts) = images(writer, crash(Loss::Process, MS), 100 * MS);

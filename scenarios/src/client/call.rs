@@ -40,12 +40,13 @@ impl Call {
 
     pub(super) fn operation(
         operation: Operation,
+        padding: u64,
         index: OperationIndex,
         session: SessionId,
         sequence: u64,
     ) -> Self {
         let mut payload = Vec::new();
-        operation.encode(&mut payload);
+        operation.encode(padding, &mut payload);
         Call { what: What::Operation(operation, index), session, sequence, payload, attempts: 0, refusals: 0 }
     }
 

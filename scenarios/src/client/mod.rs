@@ -225,7 +225,7 @@ impl Client {
     fn begin(&mut self, now: Instant, operation: Operation, ledger: &mut Ledger, out: &mut dyn ClientOutbox) {
         self.sequence += 1;
         let index = ledger.history.invoke(now.as_nanos(), self.process(), operation.key, operation.function);
-        let call = Call::operation(operation, index, self.session, self.sequence);
+        let call = Call::operation(operation, self.workload.padding, index, self.session, self.sequence);
         if call.is_command() {
             ledger.in_flight += 1;
         }

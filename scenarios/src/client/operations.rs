@@ -33,8 +33,12 @@ fn text(value: u64) -> Decimal {
     Decimal::new(value as i64)
 }
 
+/// What fills an appended element up behind its number.
+const FILLER: u8 = b'.';
+
 fn number(bytes: &[u8]) -> Option<u64> {
-    parse(bytes).and_then(|number| u64::try_from(number).ok())
+    let digits = bytes.split(|byte| *byte == FILLER).next().unwrap_or_default();
+    parse(digits).and_then(|number| u64::try_from(number).ok())
 }
 
 impl Operation {
@@ -48,8 +52,8 @@ impl Operation {
         Operation { key, function, question: Question::No }
     }
 
-    /// Appends the store's command.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    /// Appends the store's command; an appended number is followed by `padding` bytes.
+    pub fn encode(&self, padding: u64, out: &mut Vec<u8>) {
         let key = self.key.to_string();
         let key = key.as_bytes();
         match (self.function, self.key) {
@@ -61,8 +65,9 @@ impl Operation {
             }
             (Function::Delete, _) => Command::Delete { keys: [key].as_slice().into() }.encode(out),
             (Function::Append { value }, _) => {
-                let value = text(value);
-                let elements = [value.as_bytes()];
+                let mut element = text(value).as_bytes().to_vec();
+                element.resize(element.len() + padding as usize, FILLER);
+                let elements = [element.as_slice()];
                 Command::PushRight { key, elements: elements.as_slice().into() }.encode(out);
             }
         }

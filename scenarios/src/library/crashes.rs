@@ -19,6 +19,9 @@ fn plan(seed: u64) -> Plan {
     sketch.network = environment::network(&mut draws.of("network"));
     sketch.disk = environment::disk(&mut draws.of("disk"));
     sketch.turns = environment::turns(&mut draws.of("turns"));
+    if draws.of("padding").percent(60) {
+        sketch.workload.padding = draws.of("how much padding").between(200, 1_500);
+    }
     let when = SECOND..sketch.heal - 500 * MILLI;
 
     let mut draw = draws.of("leader crashes");

@@ -31,7 +31,7 @@ fn plan(seed: u64) -> Plan {
 
     faults::leader_crash(&mut sketch, &mut draws.of("leader crash"), &(900 * MILLI..1_500 * MILLI));
     faults::isolation_and_crash(&mut sketch, &mut draws.of("isolation"), &(2_800 * MILLI..3_400 * MILLI));
-    if draws.of("second isolation?").percent(50) {
+    if draws.of("second isolation?").percent(70) {
         faults::isolation(&mut sketch, &mut draws.of("second isolation"), &(4_600 * MILLI..5_200 * MILLI));
     }
 
@@ -87,5 +87,8 @@ fn limits(sketch: &mut Sketch, draw: &mut Draw) {
     }
     if draw.percent(15) {
         workload.sessions = draw.between(2, 8);
+    }
+    if draw.percent(40) {
+        workload.padding = draw.between(200, 1_500);
     }
 }

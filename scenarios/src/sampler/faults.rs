@@ -20,9 +20,10 @@ pub fn anyone(draw: &mut Draw, nodes: u8) -> Target {
 pub fn crash(draw: &mut Draw, target: Target, restart_after: Nanos) -> Fault {
     let loss = if draw.percent(60) { Loss::Power } else { Loss::Process };
     let cut = match draw.between(0, 9) {
-        0..=3 => Cut::Now,
-        4..=6 => Cut::AfterOutput(draw.between(0, 2) as u16),
-        _ => Cut::Drawn,
+        0..=2 => Cut::Now,
+        3..=4 => Cut::AfterOutput(draw.between(0, 2) as u16),
+        5..=6 => Cut::Drawn,
+        _ => Cut::AfterWrite,
     };
     Fault::Crash { target, loss, cut, restart_after: Some(restart_after) }
 }

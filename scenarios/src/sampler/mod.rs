@@ -118,6 +118,7 @@ impl Sketch {
             window: 32,
             batch_commands: 1_024,
             sessions: 1_024,
+            padding: 0,
             whole: 0,
         };
         Sketch {
