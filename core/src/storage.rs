@@ -1,6 +1,6 @@
 //! The storage vocabulary: one for disks and for NVM.
 //!
-//! Storage is asynchronous and explicit. A process submits a **chain** of [`Step`]s under an [`OperationId`] and
+//! Storage is asynchronous and explicit. A process submits a **chain** of [`Step`]s under an [`OperationId`](crate::OperationId) and
 //! hears of it once, in a [`Completion`].
 //!
 //! - Writes between two barriers run at the same time, in any order; nothing but a barrier orders two writes.
