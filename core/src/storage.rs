@@ -1,7 +1,7 @@
 //! The storage vocabulary: one for disks and for NVM.
 //!
-//! Storage is asynchronous and explicit. A process submits a **chain** of [`Step`]s under an [`OperationId`](crate::OperationId) and
-//! hears of it once, in a [`Completion`].
+//! Storage is asynchronous and explicit. A process submits a **chain** of [`Step`]s under an
+//! [`OperationId`](crate::OperationId) and hears of it once, in a [`Completion`].
 //!
 //! - Writes between two barriers run at the same time, in any order; nothing but a barrier orders two writes.
 //! - Two writes in flight to one device must not overlap: that is a bug of the process, and the world says so.

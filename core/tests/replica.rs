@@ -201,3 +201,110 @@ fn a_leader_that_nobody_answers_refuses_what_it_has_no_room_for() {
         40 - refused.len()
     );
 }
+
+#[test]
+fn a_log_that_is_nearly_full_is_forgotten_in_time() {
+    let mut cluster = Cluster::new(3, |config| {
+        config.log_bytes = 600;
+        config.batch_bytes = 400;
+    });
+    let leader = cluster.elect();
+    let session = open_session(&mut cluster, leader);
+    for number in 1..=100 {
+        cluster.request(leader, Verb::Command, session, number, &[0; 8]);
+        cluster.settle();
+        cluster.now += 50_000_000;
+        cluster.fire_timers();
+        cluster.settle();
+    }
+    assert_eq!(statuses(&mut cluster), [Status::Done; 100]);
+}
+
+#[test]
+fn a_full_device_refuses_commands_and_then_ends_the_life() {
+    let mut cluster = three();
+    for node in &mut cluster.nodes {
+        if let Some(Input::Start(start)) = node.inbox.front_mut() {
+            start.devices[0].capacity = 96 << 10;
+        }
+    }
+    let leader = cluster.elect();
+    let session = open_session(&mut cluster, leader);
+    for number in 1..=200 {
+        cluster.request(leader, Verb::Command, session, number, &[0; 8]);
+        cluster.settle();
+    }
+    let answers = statuses(&mut cluster);
+    assert_eq!(answers.first(), Some(&Status::Done));
+    assert_eq!(answers.last(), Some(&Status::Overloaded));
+    // Promises may still be given until there is no room for them either.
+    let (mut round, mut out) = (1000, Outbox::new(false));
+    while cluster.nodes[leader].halted.is_none() {
+        round += 1;
+        assert!(round < 2000, "it promises for ever on a full device");
+        let candidate = NodeId((leader as u8 + 1) % 3);
+        let message = Message::Prepare { ballot: Ballot::new(round, candidate), from: Slot(0) };
+        let frame =
+            message.encode(&Address { cluster: CLUSTER, group: GROUP, epoch: 0 }, candidate, &mut out);
+        cluster.turn(leader, Input::Receive { from: candidate, kind: kind::PREPARE, group: GROUP, frame });
+        cluster.turn(leader, Input::EndOfBurst);
+        while let Some(input) = cluster.nodes[leader].inbox.pop_front() {
+            cluster.turn(leader, input);
+        }
+    }
+    assert!(cluster.nodes[leader].halted.as_ref().is_some_and(|why| why.contains("device is full")));
+}
+
+/// Hands `message` to `to` as `from` would send it.
+fn deliver(cluster: &mut Cluster, to: usize, from: u8, message: &Message) {
+    let address = Address { cluster: CLUSTER, group: GROUP, epoch: 0 };
+    let frame = message.encode(&address, NodeId(from), &mut Outbox::new(false));
+    cluster.turn(to, Input::Receive { from: NodeId(from), kind: message.kind(), group: GROUP, frame });
+}
+
+#[test]
+fn an_accepted_of_an_earlier_term_counts_for_nothing() {
+    let mut cluster = three();
+    let leader = cluster.elect();
+    cluster.settle();
+    let standing = cluster.nodes[leader].replica.status().expect("it runs");
+    let ballot = standing.leads.expect("it leads");
+    cluster.request(leader, Verb::OpenSession, SessionId::NONE, 1, &[]);
+    let request = cluster.nodes[leader].inbox.pop_front().expect("the request");
+    cluster.turn(leader, request);
+    cluster.turn(leader, Input::EndOfBurst);
+    let own = cluster.nodes[leader].inbox.pop_front().expect("its own write");
+    cluster.turn(leader, own);
+    let (peer, first) = ((leader as u8 + 1) % 3, standing.decided);
+    let accepted = |ballot| Message::Accepted { ballot, first, count: 1, durable: Slot(0) };
+    let earlier = Ballot::new(ballot.round() - 1, ballot.node());
+    deliver(&mut cluster, leader, peer, &accepted(earlier));
+    assert_eq!(cluster.nodes[leader].replica.status().expect("it runs").decided, first);
+    deliver(&mut cluster, leader, peer, &accepted(ballot));
+    assert_eq!(cluster.nodes[leader].replica.status().expect("it runs").decided, first.next());
+}
+
+#[test]
+fn a_heartbeat_of_a_lower_ballot_of_the_same_round_is_rejected() {
+    let mut cluster = three();
+    let leader = cluster.elect();
+    let follower = (leader + 1) % 3;
+    let deliver = |cluster: &mut Cluster, from: u8, message: &Message| {
+        deliver(cluster, follower, from, message);
+        cluster.turn(follower, Input::EndOfBurst);
+        while let Some(input) = cluster.nodes[follower].inbox.pop_front() {
+            cluster.turn(follower, input);
+        }
+    };
+    let others: Vec<u8> = (0..3).filter(|node| usize::from(*node) != follower).collect();
+    let (low, high) = (Ballot::new(500, NodeId(others[0])), Ballot::new(500, NodeId(others[1])));
+    deliver(&mut cluster, others[1], &Message::Prepare { ballot: high, from: Slot(0) });
+    cluster.nodes.iter_mut().for_each(|node| node.inbox.clear());
+    let beat = |ballot| Message::Heartbeat { ballot, round: 1, commit: Slot(0), trim: Slot(0) };
+    deliver(&mut cluster, others[0], &beat(low));
+    let answer = cluster.nodes[usize::from(others[0])].inbox.pop_front();
+    assert!(matches!(answer, Some(Input::Receive { kind: kind::REJECT, .. })), "{answer:?}");
+    deliver(&mut cluster, others[1], &beat(high));
+    let answer = cluster.nodes[usize::from(others[1])].inbox.pop_front();
+    assert!(matches!(answer, Some(Input::Receive { kind: kind::HEARTBEAT_REPLY, .. })), "{answer:?}");
+}

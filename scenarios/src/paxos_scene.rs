@@ -39,11 +39,15 @@ const PROBE_AFTER: u64 = 1_000_000;
 
 /// The configuration of a group of `nodes`: the server's, but for what the workload sets.
 pub fn config(nodes: u8, workload: &Workload) -> Config {
+    let server = Config::new(GROUP, PeerSet::first(nodes.into()));
+    let log_bytes = workload.log_kib << 10;
     Config {
+        log_bytes,
+        batch_bytes: server.batch_bytes.min(log_bytes as u32 / 4),
         window: workload.window as u32,
         batch_commands: workload.batch_commands as u32,
         sessions: workload.sessions as u32,
-        ..Config::new(GROUP, PeerSet::first(nodes.into()))
+        ..server
     }
 }
 

@@ -68,6 +68,7 @@ settings! {
     window, "window", 1..=4096, "How many slots a leader proposes before the first is decided.";
     batch_commands, "batch-commands", 1..=4096, "How many commands a batch holds at most.";
     sessions, "sessions", 1..=4096, "How many client sessions the group remembers.";
+    log_kib, "log-kib", 16..=65_536, "How many KiB of decided values a replica holds before the leader refuses commands.";
     padding, "padding", 0..=65_536, "How many bytes an appended number is followed by, so that writes span sectors.";
     whole, "whole", 0..=1, "1: the run goes on to its end even if there is nothing left to see.";
 }
@@ -93,6 +94,7 @@ pub(crate) const EXAMPLE: Workload = Workload {
     window: 32,
     batch_commands: 64,
     sessions: 64,
+    log_kib: 1_024,
     padding: 3,
     whole: 0,
 };

@@ -3,7 +3,7 @@
 
 use super::candidate::{Campaign, Soundings};
 use super::config::Config;
-use super::journal::{Identity, Journal, Record, Recovered, Recovery, Unusable};
+use super::journal::{Full, Identity, Journal, Record, Recovered, Recovery, Unusable};
 use super::leader::Leadership;
 use super::log::Log;
 use super::observe::{Observation, VoteSeen};
@@ -84,6 +84,7 @@ pub(crate) struct Engine {
 pub(crate) enum Ended {
     Unusable(Unusable),
     Storage,
+    Full,
 }
 
 impl Ended {
@@ -97,6 +98,7 @@ impl Ended {
                 "the device belongs to another cluster, group or node: give this node its own"
             }
             Ended::Unusable(Unusable::Failed) => "the device could not be read: check it, then start again",
+            Ended::Full => "the device is full: give this node a larger one",
             Ended::Storage => {
                 "a write or a sync failed, so what this node promised may be lost: check the device, then start again"
             }
@@ -152,7 +154,7 @@ impl Engine {
                 Some(Timer::Repair) => self.on_repair_timer(now, out),
                 None => {}
             },
-            Input::EndOfBurst => self.end_of_burst(now, out),
+            Input::EndOfBurst => self.end_of_burst(now, out)?,
             _ => {}
         }
         Ok(())
@@ -207,9 +209,9 @@ impl Engine {
         }
     }
 
-    fn end_of_burst(&mut self, now: Now, out: &mut Outbox) {
+    fn end_of_burst(&mut self, now: Now, out: &mut Outbox) -> Result<(), Ended> {
         self.close_batches(now, out);
-        self.journal.commit(self.log.decided(), false, out);
+        self.journal.commit(self.log.decided(), self.decided_lags(), out).map_err(|Full| Ended::Full)
     }
 
     fn completed(

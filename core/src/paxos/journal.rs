@@ -32,9 +32,11 @@ const DECIDED_AT: usize = 40;
 /// Where the first block stands; everything before it belongs to the identity.
 const LOG_START: u64 = 4096;
 /// How much recovery reads at a time.
-const CHUNK: u64 = 64 << 10;
+const CHUNK: u64 = 16 << 10;
 /// No block is larger.
 const BLOCK_MAX: usize = 64 << 20;
+/// How much of the device only promises may use, so that a full journal can still take part in elections for a while.
+const KEPT_BACK: u64 = 64 << 10;
 const DEVICE: DeviceId = DeviceId(0);
 
 /// Who a device belongs to.
@@ -98,6 +100,10 @@ pub(crate) enum Record {
 const PROMISE: u8 = 1;
 const VOTE: u8 = 2;
 const LEARNED: u8 = 3;
+
+/// The device has no room left, not even for promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full;
 
 /// Why a device cannot be served from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,10 +187,10 @@ impl Journal {
         self.submitted_decided
     }
 
-    /// Whether there is room for `bytes` more.
+    /// Whether there is room for `bytes` more. A part of the device is kept back for promises.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         let open = self.open.as_ref().map_or(HEADER, |block| block.len()) as u64;
-        self.tail + open + bytes as u64 + 8192 <= self.geometry.capacity
+        self.tail + open + bytes as u64 + KEPT_BACK <= self.geometry.capacity
     }
 
     fn block(&mut self, out: &mut Outbox) -> &mut BufferMut {
@@ -228,10 +234,18 @@ impl Journal {
     }
 
     /// Submits the open block, if there is one and none is in flight. `even_empty` submits one without records, to
-    /// make the decided prefix durable.
-    pub(crate) fn commit(&mut self, decided: Slot, even_empty: bool, out: &mut Outbox) {
-        if self.in_flight.is_some() || (self.open.is_none() && !even_empty) {
-            return;
+    /// make the decided prefix durable, if there is room.
+    ///
+    /// # Errors
+    /// [`Full`] if the device ends before the block does; nothing is written then.
+    pub(crate) fn commit(&mut self, decided: Slot, even_empty: bool, out: &mut Outbox) -> Result<(), Full> {
+        let wanted = self.open.is_some() || (even_empty && self.has_room(0));
+        if self.in_flight.is_some() || !wanted {
+            return Ok(());
+        }
+        let length = self.open.as_ref().map_or(HEADER, |block| block.len());
+        if self.tail + self.padded(length) as u64 > self.geometry.capacity {
+            return Err(Full);
         }
         let mut block = self.open.take().unwrap_or_else(|| {
             let mut block = out.buffer();
@@ -249,7 +263,7 @@ impl Journal {
         block[DECIDED_AT..HEADER].copy_from_slice(&decided.0.to_le_bytes());
         let checksum = xxh3_64(&block[8..]);
         block[..8].copy_from_slice(&checksum.to_le_bytes());
-        let padded = length.next_multiple_of(self.geometry.alignment.max(512) as usize);
+        let padded = self.padded(length);
         block.resize(padded, 0);
         self.previous = checksum;
         let op = self.next_operation();
@@ -260,6 +274,12 @@ impl Journal {
         self.in_flight = Some(op);
         self.submitted = self.appended;
         self.submitted_decided = decided;
+        Ok(())
+    }
+
+    /// The length that a block of `length` bytes takes on the device.
+    fn padded(&self, length: usize) -> usize {
+        length.next_multiple_of(self.geometry.alignment.max(512) as usize)
     }
 
     /// A submission of this life succeeded; returns whether it was the block in flight.
@@ -387,7 +407,7 @@ impl Recovery {
             if !follows {
                 break Parsed::End;
             }
-            let padded = length.next_multiple_of(journal.geometry.alignment.max(512) as usize);
+            let padded = journal.padded(length);
             if rest.len() < padded {
                 break Parsed::NeedsMore;
             }

@@ -336,7 +336,6 @@ impl Engine {
         let (ballot, round) = (leadership.ballot, leadership.round);
         let commit = self.log.decided();
         self.send(self.config.voters, &Message::Heartbeat { ballot, round, commit, trim }, out);
-        self.persist_decided(out);
     }
 
     pub(crate) fn on_heartbeat_reply(

@@ -164,16 +164,15 @@ impl Engine {
         self.follow(now, from, ballot, out);
         self.advance_commit(now, from, ballot, commit, out);
         self.trim_to(trim);
-        self.persist_decided(out);
         let durable = self.journal.durable_decided();
         self.send(PeerSet::one(from), &Message::HeartbeatReply { ballot, round, durable }, out);
     }
 
-    /// Lets the device know how far the log is decided, now and then, so that it can be forgotten.
-    pub(crate) fn persist_decided(&mut self, out: &mut Outbox) {
-        if self.log.decided().0 >= self.journal.submitted_decided().0 + DECIDED_LAG {
-            self.journal.commit(self.log.decided(), true, out);
-        }
+    /// Whether the device should be told how far the log is decided although nothing else is written, so that slots
+    /// can be forgotten: now and then, and soon if the log is about to be full.
+    pub(crate) fn decided_lags(&self) -> bool {
+        let lag = self.log.decided().0 - self.journal.submitted_decided().0;
+        lag >= DECIDED_LAG || (lag > 0 && self.log.bytes() * 2 >= self.config.log_bytes)
     }
 
     pub(crate) fn trim_to(&mut self, slot: Slot) {

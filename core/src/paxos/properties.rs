@@ -225,7 +225,7 @@ proptest! {
             }
             let decided = Slot(index as u64);
             expected.push(Record::Decided { below: decided });
-            journal.commit(decided, false, &mut out);
+            prop_assert_eq!(journal.commit(decided, false, &mut out), Ok(()));
             let mut outputs = Vec::new();
             out.swap(&mut outputs);
             let Some(Output::Submit { op, chain, .. }) = outputs.pop() else { panic!("a block is submitted") };

@@ -13,6 +13,7 @@ use crate::input::Input;
 use crate::machine::StateMachine;
 use crate::outbox::Outbox;
 use crate::process::Process;
+use crate::random::mix;
 use crate::time::{Now, WallTime};
 use crate::{ensures, invariant};
 use alloc::string::String;
@@ -89,7 +90,7 @@ impl<M: StateMachine> Replica<M> {
     }
 
     fn digest(&self) -> u64 {
-        self.machine.digest() ^ self.sessions.digest()
+        self.machine.digest() ^ self.sessions.digest() ^ mix(self.time.0 as u64)
     }
 
     fn request(
@@ -292,6 +293,6 @@ impl<M: StateMachine> Process for Replica<M> {
             _ => 0,
         };
         let open = status.decided.0 - status.applied.0;
-        crate::random::mix(role ^ status.promised.round() << 8 ^ open << 32)
+        mix(role ^ status.promised.round() << 8 ^ open << 32)
     }
 }

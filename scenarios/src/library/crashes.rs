@@ -31,6 +31,8 @@ fn plan(seed: u64) -> Plan {
     }
     let mut draw = draws.of("stray crashes");
     (0..draw.between(1, 5)).for_each(|_| faults::stray_crash(&mut sketch, &mut draw, &when));
+    let mut draw = draws.of("crashes mid-write");
+    (0..draw.between(0, 3)).for_each(|_| faults::crash_mid_write(&mut sketch, &mut draw, &when));
     let mut draw = draws.of("blackout");
     if draw.percent(40) {
         faults::blackout(&mut sketch, &mut draw, &when);

@@ -31,14 +31,16 @@ fn plan(seed: u64) -> Plan {
 
     faults::leader_crash(&mut sketch, &mut draws.of("leader crash"), &(900 * MILLI..1_500 * MILLI));
     faults::isolation_and_crash(&mut sketch, &mut draws.of("isolation"), &(2_800 * MILLI..3_400 * MILLI));
-    if draws.of("second isolation?").percent(70) {
+    if draws.of("second isolation?").percent(90) {
         faults::isolation(&mut sketch, &mut draws.of("second isolation"), &(4_600 * MILLI..5_200 * MILLI));
     }
 
     // Trouble of other kinds begins before these and goes on behind them.
     let when = 500 * MILLI..sketch.heal - 400 * MILLI;
-    let families: [(&str, u64, u64, Family); 10] = [
+    let families: [(&str, u64, u64, Family); 12] = [
         ("stray crashes", 50, 3, faults::stray_crash),
+        ("crashes mid-write", 50, 3, faults::crash_mid_write),
+        ("late ears", 40, 3, faults::late_ears),
         ("blackout", 15, 1, faults::blackout),
         ("partitions", 30, 2, faults::partition),
         ("bad links", 40, 4, faults::bad_link),
@@ -87,6 +89,9 @@ fn limits(sketch: &mut Sketch, draw: &mut Draw) {
     }
     if draw.percent(15) {
         workload.sessions = draw.between(2, 8);
+    }
+    if draw.percent(10) {
+        workload.log_kib = draw.between(20, 60);
     }
     if draw.percent(40) {
         workload.padding = draw.between(200, 1_500);

@@ -58,6 +58,40 @@ pub fn crash_again(sketch: &mut Sketch, draw: &mut Draw, node: u8, at: Nanos) {
     }
 }
 
+/// A node's disk is slow and the node crashes again and again, soon back each time: writes are in flight when it goes
+/// down, and land when it is back.
+pub fn crash_mid_write(sketch: &mut Sketch, draw: &mut Draw, when: &Range<Nanos>) {
+    let (at, node) = (time(draw, when), draw.node(sketch.nodes));
+    let mut disk = environment::disk(draw);
+    disk.write_max = disk.write_min + draw.between(5, 120) * MILLI;
+    disk.sync_max = disk.sync_min + draw.between(5, 120) * MILLI;
+    let target = Target::Node(node);
+    sketch.fault(at, Fault::DiskDegrade { target, disk, lasts: draw.between(400, 1_500) * MILLI });
+    let mut strikes = at + draw.between(1, 300) * MILLI;
+    for _ in 0..draw.between(1, 4) {
+        let restart = draw.between(1, 40_000) * MICRO;
+        let loss = if draw.percent(50) { Loss::Power } else { Loss::Process };
+        let cut = if draw.percent(50) { Cut::Now } else { Cut::Drawn };
+        sketch.fault(strikes, Fault::Crash { target, loss, cut, restart_after: Some(restart) });
+        strikes += restart + draw.between(1, 200) * MILLI;
+    }
+}
+
+/// A node stops being heard, hears everything late, and in most cases its clocks stand still: a leader does not know
+/// that it is one no more, and old answers come to it.
+pub fn late_ears(sketch: &mut Sketch, draw: &mut Draw, when: &Range<Nanos>) {
+    let (at, node) = (time(draw, when), draw.node(sketch.nodes));
+    let lasts = draw.between(500, 1_500) * MILLI;
+    if draw.percent(70) {
+        sketch.fault(at, Fault::Freeze { target: Target::Node(node), lasts });
+    }
+    for other in (0..sketch.nodes).filter(|other| *other != node) {
+        sketch.fault(at, Fault::Clog { from: other, to: node, lasts });
+        let later = at + draw.between(0, 100) * MILLI;
+        sketch.fault(later, Fault::Sever { from: node, to: other, lasts });
+    }
+}
+
 /// Any node crashes at any time.
 pub fn stray_crash(sketch: &mut Sketch, draw: &mut Draw, when: &Range<Nanos>) {
     let at = time(draw, when);

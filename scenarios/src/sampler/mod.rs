@@ -118,6 +118,7 @@ impl Sketch {
             window: 32,
             batch_commands: 1_024,
             sessions: 1_024,
+            log_kib: 65_536,
             padding: 0,
             whole: 0,
         };
