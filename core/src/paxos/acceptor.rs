@@ -20,12 +20,8 @@ impl Engine {
         slot: Slot,
         out: &mut Outbox,
     ) {
-        self.highest_seen = self.highest_seen.max(ballot);
-        if ballot.node() != from {
+        if !self.admits(from, ballot, out) {
             return;
-        }
-        if ballot < self.promised {
-            return self.reject(from, out);
         }
         if ballot > self.promised {
             self.promise(now, ballot, out);
@@ -48,12 +44,8 @@ impl Engine {
         entries: alloc::vec::Vec<Entry>,
         out: &mut Outbox,
     ) {
-        self.highest_seen = self.highest_seen.max(ballot);
-        if ballot.node() != from {
+        if !self.admits(from, ballot, out) {
             return;
-        }
-        if ballot < self.promised {
-            return self.reject(from, out);
         }
         self.follow(now, from, ballot, out);
         let mut run: Option<(Slot, u32)> = None;
@@ -117,8 +109,18 @@ impl Engine {
         self.withhold(now, position, Withheld::Accepted { ballot, first, count, to }, out);
     }
 
-    fn reject(&self, to: NodeId, out: &mut Outbox) {
-        self.send(PeerSet::one(to), &Message::Reject { promised: self.promised }, out);
+    /// Whether what `from` asks under `ballot` is to be looked at: the ballot is its own, and nothing higher was
+    /// promised. If something was, it is told.
+    pub(crate) fn admits(&mut self, from: NodeId, ballot: Ballot, out: &mut Outbox) -> bool {
+        self.highest_seen = self.highest_seen.max(ballot);
+        if ballot.node() != from {
+            return false;
+        }
+        if ballot < self.promised {
+            self.send(PeerSet::one(from), &Message::Reject { promised: self.promised }, out);
+            return false;
+        }
+        true
     }
 
     /// `from` leads under `ballot`, which is not below what was promised.
@@ -126,7 +128,8 @@ impl Engine {
         requires!("I4", ballot >= self.promised, "following {ballot} while {} is promised", self.promised);
         if ballot > self.promised {
             self.promise(now, ballot, out);
-            // The promise is durable with the first vote under it; until then nothing is said that rests on it.
+            // Replies that rest on it are withheld. The answer to a heartbeat does not rest on it: it says whom this
+            // node follows, and the leader's office rests on the durable promises of its own quorum.
             self.journal.promise(ballot, out);
         } else {
             self.abandon_soundings(now, out);

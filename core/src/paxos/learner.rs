@@ -154,12 +154,8 @@ impl Engine {
         trim: Slot,
         out: &mut Outbox,
     ) {
-        self.highest_seen = self.highest_seen.max(ballot);
-        if ballot.node() != from {
+        if !self.admits(from, ballot, out) {
             return;
-        }
-        if ballot < self.promised {
-            return self.send(PeerSet::one(from), &Message::Reject { promised: self.promised }, out);
         }
         self.follow(now, from, ballot, out);
         self.advance_commit(now, from, ballot, commit, out);
