@@ -8,6 +8,7 @@
 //! - [`buffer`]: pooled, shared bytes; [`codec`]: bounds-checked little-endian fields
 //! - [`paxos`]: multi-Paxos with pipelining, batching, elections, read-index and catch-up (`docs/paxos.md`)
 //! - [`machine`]: what a user of the core writes
+//! - [`runtime`]: the only door to the outside, and the loop that drives a process from it
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -26,6 +27,7 @@ pub mod output;
 pub mod paxos;
 pub mod process;
 pub mod random;
+pub mod runtime;
 pub mod storage;
 pub mod time;
 
