@@ -8,7 +8,8 @@
 //! - [`command`]: what can be asked; [`reply`]: what can be answered
 //! - [`store`]: the map and what every command does to it
 //! - [`value`]: strings and lists, each with a hash that an append extends
-//! - [`snapshot`]: the canonical encoding of the whole state; [`limits`]: how large anything may grow
+//! - [`snapshot`]: the canonical encoding of the whole state, written while commands go on; [`limits`]: how large
+//!   anything may grow
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -19,6 +20,7 @@ pub mod command;
 pub mod integer;
 pub mod limits;
 pub mod reply;
+mod restore;
 pub mod snapshot;
 pub mod store;
 mod table;

@@ -9,6 +9,7 @@ use crate::command::{Command, Condition};
 use crate::integer::{self, Decimal};
 use crate::limits::Limits;
 use crate::reply::{self, Error, Reply};
+use crate::restore::Restoring;
 use crate::snapshot;
 use crate::table::{Table, hash_of};
 use crate::value::{self, List, Text, Value};
@@ -16,13 +17,15 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use seedfast_core::WallTime;
 use seedfast_core::codec::Malformed;
-use seedfast_core::machine::StateMachine;
+use seedfast_core::machine::{Chunk, StateMachine};
 
 /// The whole state of the key-value service.
 #[derive(Clone, Debug, Default)]
 pub struct Store {
     table: Table,
     limits: Limits,
+    /// The state that is coming in, if one is.
+    restoring: Option<Box<Restoring>>,
 }
 
 impl Store {
@@ -33,7 +36,7 @@ impl Store {
 
     /// An empty store with limits of its own, which must be those of every other replica.
     pub fn with_limits(limits: Limits) -> Self {
-        Store { table: Table::default(), limits: limits.under_the_ceiling() }
+        Store { limits: limits.under_the_ceiling(), ..Self::default() }
     }
 
     /// How many keys hold something.
@@ -332,12 +335,32 @@ impl StateMachine for Store {
         self.table.digest()
     }
 
-    fn snapshot(&self, bytes: &mut Vec<u8>) {
-        snapshot::write(&self.table, bytes);
+    fn freeze(&mut self) {
+        snapshot::freeze(&mut self.table);
     }
 
-    fn restore(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
-        self.table = snapshot::read(bytes, &self.limits)?;
+    fn chunk(&mut self, most: usize, bytes: &mut Vec<u8>) -> Chunk {
+        snapshot::chunk(&mut self.table, most, bytes)
+    }
+
+    fn thaw(&mut self) {
+        self.table.frozen = None;
+    }
+
+    fn restore_begin(&mut self) {
+        self.restoring = Some(Box::default());
+    }
+
+    fn restore_chunk(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+        let taken = self.restoring.as_mut().ok_or(Malformed)?.take(bytes, &self.limits);
+        if taken.is_err() {
+            self.restoring = None;
+        }
+        taken
+    }
+
+    fn restore_end(&mut self) -> Result<(), Malformed> {
+        self.table = self.restoring.take().ok_or(Malformed)?.end()?;
         Ok(())
     }
 }

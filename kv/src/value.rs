@@ -152,6 +152,35 @@ impl List {
         })
     }
 
+    /// Appends bytes `from..to` of the list's encoding: its elements, each a length in four bytes and its bytes.
+    /// [`size`](Self::size) is the encoding's length.
+    pub(crate) fn encode_part(&self, from: usize, to: usize, out: &mut Vec<u8>) {
+        let start_of = |index: usize| 4 * index + if index == 0 { 0 } else { self.ends[index - 1] as usize };
+        // The element that holds byte `from` of the encoding.
+        let (mut low, mut high) = (0, self.ends.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if start_of(middle + 1) <= from { low = middle + 1 } else { high = middle }
+        }
+        let (mut at, mut index) = (from, low);
+        while at < to {
+            let start = start_of(index);
+            let (first, last) = (start - 4 * index, self.ends[index] as usize);
+            if at < start + 4 {
+                let length = ((last - first) as u32).to_le_bytes();
+                let end = to.min(start + 4);
+                out.extend_from_slice(&length[at - start..end - start]);
+                at = end;
+            }
+            let end = to.min(start_of(index + 1));
+            if at < end {
+                out.extend_from_slice(&self.bytes[first + at - start - 4..first + end - start - 4]);
+                at = end;
+            }
+            index += 1;
+        }
+    }
+
     /// How many bytes the elements with these indexes have, in constant time.
     pub fn range_size(&self, indexes: Range<usize>) -> usize {
         let before = |index: usize| if index == 0 { 0 } else { self.ends[index - 1] as usize };
@@ -206,6 +235,24 @@ mod tests {
             assert!(!hashes[..index].contains(hash), "the hash at {index} is not the first of its kind");
         }
         assert_ne!(Text::new(b"").hash(), List::new().hash);
+    }
+
+    #[test]
+    fn any_part_of_a_lists_encoding_is_that_part_of_the_whole() {
+        let mut list = List::new();
+        for element in [&b""[..], b"one", b"", b"", b"three", b""] {
+            list.push(element);
+        }
+        let mut whole = Vec::new();
+        list.range(0..6).for_each(|element| seedfast_core::codec::Write::block(&mut whole, element));
+        assert_eq!(whole.len(), list.size());
+        for from in 0..=whole.len() {
+            for to in from..=whole.len() {
+                let mut part = Vec::new();
+                list.encode_part(from, to, &mut part);
+                assert_eq!(part, whole[from..to], "{from}..{to}");
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //! benchmarks of the core alone. Faults are the simulator's business.
 
 use seedfast_core::client::{Request, Verb};
-use seedfast_core::machine::StateMachine;
+use seedfast_core::codec::{Malformed, Reader};
+use seedfast_core::machine::{Chunk, StateMachine};
 use seedfast_core::paxos::{Config, Replica, format};
 use seedfast_core::{
     Buffer, ClusterId, Completion, ConnectionId, Duration, Geometry, GroupId, Incarnation, Input, Instant,
@@ -22,6 +23,8 @@ pub(crate) const DEVICE_BYTES: usize = 8 << 20;
 pub(crate) struct Sum {
     pub(crate) sum: u64,
     pub(crate) count: u64,
+    frozen: Vec<u8>,
+    coming: Vec<u8>,
 }
 
 impl StateMachine for Sum {
@@ -36,8 +39,29 @@ impl StateMachine for Sum {
     fn digest(&self) -> u64 {
         self.sum
     }
-    fn snapshot(&self, _: &mut Vec<u8>) {}
-    fn restore(&mut self, _: &[u8]) -> Result<(), seedfast_core::codec::Malformed> {
+    fn freeze(&mut self) {
+        self.frozen = [self.sum.to_le_bytes(), self.count.to_le_bytes()].concat();
+    }
+    fn chunk(&mut self, most: usize, bytes: &mut Vec<u8>) -> Chunk {
+        bytes.extend(self.frozen.drain(..most.min(self.frozen.len())));
+        if self.frozen.is_empty() { Chunk::Last } else { Chunk::More }
+    }
+    fn thaw(&mut self) {
+        self.frozen.clear();
+    }
+    fn restore_begin(&mut self) {
+        self.coming.clear();
+    }
+    fn restore_chunk(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+        self.coming.extend_from_slice(bytes);
+        Ok(())
+    }
+    fn restore_end(&mut self) -> Result<(), Malformed> {
+        let coming = std::mem::take(&mut self.coming);
+        let mut fields = Reader::new(&coming);
+        let (sum, count) = (fields.u64()?, fields.u64()?);
+        fields.end()?;
+        *self = Sum { sum, count, ..Sum::default() };
         Ok(())
     }
 }

@@ -88,7 +88,8 @@ pub(crate) fn apply(store: &mut Store, command: &[u8]) -> Bytes {
 
 pub(crate) fn snapshot(store: &Store) -> Bytes {
     let mut bytes = Vec::new();
-    store.snapshot(&mut bytes);
+    // Of a copy, so that a freeze under way goes on.
+    store.clone().snapshot(&mut bytes);
     bytes
 }
 
