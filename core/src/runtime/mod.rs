@@ -10,8 +10,11 @@
 //! so whatever two of them share needs no lock, and which runs next is the runtime's decision alone.
 
 pub mod clients;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod drive;
 mod error;
+pub mod race;
 
 pub use error::Error;
 
@@ -46,6 +49,12 @@ pub trait Runtime: Clone + 'static {
 
     /// Fresh randomness: unpredictable on a real machine, from the seed in the simulated world.
     fn entropy(&self) -> [u8; 32];
+
+    /// One of `of` equal choices, from 0: which of several things that are ready goes first. Drawn in the simulated
+    /// world, so that every order is explored; a real machine takes turns, so that nobody starves.
+    fn choose(&self, _of: usize) -> usize {
+        0
+    }
 
     /// A new alarm, not set.
     fn alarm(&self) -> Self::Alarm;
