@@ -23,6 +23,7 @@ pub mod id;
 pub mod input;
 pub mod journal;
 pub mod machine;
+pub mod nvm;
 pub mod outbox;
 pub mod output;
 pub mod paxos;
