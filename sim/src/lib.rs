@@ -12,6 +12,7 @@ pub mod draw;
 pub mod effects;
 mod event;
 mod faults;
+pub mod images;
 mod network;
 mod node;
 pub mod outcome;
