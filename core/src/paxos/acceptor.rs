@@ -145,7 +145,7 @@ impl Engine {
             Withheld::Promise { ballot, from, to } if ballot == self.promised => {
                 let from = from.max(self.log.first());
                 let votes = self.votes_seen(from);
-                self.observe(out, || Observation::Promise { ballot, votes });
+                self.observe(out, || Observation::Promise { ballot, from, votes });
                 let votes = self.votes_from(from);
                 out.sometimes(!votes.is_empty(), "a promise reported votes");
                 self.send(PeerSet::one(to), &Message::Promise { ballot, from, votes }, out);

@@ -161,7 +161,7 @@ impl Engine {
         self.send(self.config.voters, &Message::Prepare { ballot, from }, out);
         out.timer(Timer::Retransmit.id(), Some(now.monotonic + self.config.retransmit));
         let votes = self.votes_seen(from);
-        self.observe(out, || Observation::Promise { ballot, votes });
+        self.observe(out, || Observation::Promise { ballot, from, votes });
         let votes = self.votes_from(from);
         self.on_promise(now, self.me, ballot, from, votes, out);
     }

@@ -6,7 +6,7 @@ use super::config::Config;
 use super::journal::{Full, Identity, Journal, Record, Recovered, Recovery, Unusable};
 use super::leader::Leadership;
 use super::log::Log;
-use super::observe::{Observation, VoteSeen};
+use super::observe::{HaltCause, Observation, VoteSeen};
 use super::timer::Timer;
 use super::wire::{Address, Entry, Message};
 use super::{Ballot, Slot, batch};
@@ -88,6 +88,16 @@ pub(crate) enum Ended {
 }
 
 impl Ended {
+    /// What kind of end that is.
+    pub(crate) fn cause(&self) -> HaltCause {
+        match self {
+            Ended::Unusable(Unusable::Unformatted) => HaltCause::Lost,
+            Ended::Unusable(Unusable::Foreign) => HaltCause::Foreign,
+            Ended::Unusable(Unusable::Failed) | Ended::Storage => HaltCause::Device,
+            Ended::Full => HaltCause::Full,
+        }
+    }
+
     /// One sentence for the operator.
     pub(crate) fn why(&self) -> &'static str {
         match self {
@@ -206,6 +216,7 @@ impl Engine {
             }
             Message::CatchUp { from: slot } => self.on_catch_up(from, slot, out),
             Message::Learn { decided, entries } => self.on_learn(now, from, decided, entries, out),
+            Message::Snapshot { .. } | Message::Fetch { .. } | Message::Piece { .. } => {}
         }
     }
 
@@ -254,8 +265,8 @@ impl Engine {
                 self.highest_seen = self.promised;
                 self.commit_seen = self.log.decided();
                 out.sometimes(self.log.end() > Slot(0), "a replica recovered votes from its journal");
-                let (promised, votes) = (self.promised, self.votes_seen(Slot(0)));
-                self.observe(out, || Observation::Restart { promised, votes });
+                let (promised, first, votes) = (self.promised, self.log.first(), self.votes_seen(Slot(0)));
+                self.observe(out, || Observation::Restart { promised, first, votes });
                 self.arm_election(now, out);
             }
         }
@@ -426,7 +437,7 @@ fn restore(log: &mut Log, promised: &mut Ballot, last_time: &mut WallTime, recor
 pub(crate) fn observe_end(engine: Option<&Engine>, ended: &Ended, out: &mut Outbox) {
     let why = ended.why();
     if let Some(engine) = engine {
-        engine.observe(out, || Observation::Halt { why: why.to_string() });
+        engine.observe(out, || Observation::Halt { cause: ended.cause(), why: why.to_string() });
     }
     out.halt(why);
 }

@@ -42,7 +42,9 @@ pub enum Observation {
     Promise {
         /// The ballot promised.
         ballot: Ballot,
-        /// Every vote at or above the prepare's `from`.
+        /// The first slot reported about: the prepare's, or the first one that is not trimmed.
+        from: Slot,
+        /// Every vote at or above `from`.
         votes: Vec<VoteSeen>,
     },
     /// Phase 2a left.
@@ -84,6 +86,8 @@ pub enum Observation {
     Restart {
         /// The promised ballot.
         promised: Ballot,
+        /// Below this slot a snapshot stands in for the votes.
+        first: Slot,
         /// The votes.
         votes: Vec<VoteSeen>,
     },
@@ -114,9 +118,54 @@ pub enum Observation {
     },
     /// The process stopped for good in this life (a failed sync, a device that is not its own).
     Halt {
+        /// What kind of end that is.
+        cause: HaltCause,
         /// Why, in one sentence.
         why: alloc::string::String,
     },
+    /// A snapshot is durable, and so is the reference to it: it outlives this life.
+    Snapshot {
+        /// It holds what everything below this slot came to.
+        slot: Slot,
+        /// The digest of the state in it.
+        digest: u64,
+    },
+    /// The state machine and the session table were replaced by those of a durable snapshot.
+    Install {
+        /// It held what everything below this slot came to; this is the next one to apply.
+        slot: Slot,
+        /// The digest of the state that came out of it.
+        digest: u64,
+    },
+    /// What this node knew of the slots below is forgotten: a durable snapshot stands in for it.
+    Trim {
+        /// The first slot that is kept.
+        below: Slot,
+    },
+    /// This node has lost what it once promised and voted for. It only learns, in this life and in all later ones.
+    Amnesiac,
+}
+
+/// What kind of end a life came to by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HaltCause {
+    /// A write, a sync or a read of the device failed.
+    Device = 1,
+    /// The device is readable and does not hold what it was known to hold: damage below what was durable, or nothing
+    /// at all. The node refuses to serve from it.
+    Lost = 2,
+    /// The device belongs to another cluster, group or node, or is of another format.
+    Foreign = 3,
+    /// The device is full.
+    Full = 4,
+}
+
+impl HaltCause {
+    /// The cause of that number.
+    pub fn of(number: u8) -> Option<Self> {
+        let all = [HaltCause::Device, HaltCause::Lost, HaltCause::Foreign, HaltCause::Full];
+        all.into_iter().find(|cause| *cause as u8 == number)
+    }
 }
 
 macro_rules! kinds {
@@ -127,7 +176,7 @@ macro_rules! kinds {
 
 kinds! {
     PREPARE = 1, PROMISE = 2, PROPOSE = 3, ACCEPT = 4, DECIDE = 5, LEADER = 6, STEP_DOWN = 7, RESTART = 8, APPLY = 9,
-    READ = 10, REFUSED = 11, HALT = 12,
+    READ = 10, REFUSED = 11, HALT = 12, SNAPSHOT = 13, INSTALL = 14, TRIM = 15, AMNESIAC = 16,
 }
 
 impl Observation {
@@ -146,6 +195,10 @@ impl Observation {
             Observation::Read { .. } => READ,
             Observation::Refused { .. } => REFUSED,
             Observation::Halt { .. } => HALT,
+            Observation::Snapshot { .. } => SNAPSHOT,
+            Observation::Install { .. } => INSTALL,
+            Observation::Trim { .. } => TRIM,
+            Observation::Amnesiac => AMNESIAC,
         }
     }
 
@@ -156,8 +209,10 @@ impl Observation {
                 out.u64(ballot.0);
                 out.u64(from.0);
             }
-            Observation::Promise { ballot, votes } | Observation::Restart { promised: ballot, votes } => {
+            Observation::Promise { ballot, from, votes }
+            | Observation::Restart { promised: ballot, first: from, votes } => {
                 out.u64(ballot.0);
+                out.u64(from.0);
                 encode_votes(out, votes);
             }
             Observation::Propose { ballot, slot, value, quorum, commands } => {
@@ -187,7 +242,16 @@ impl Observation {
                 out.u8(from.0);
                 out.u8(*why);
             }
-            Observation::Halt { why } => out.bytes(why.as_bytes()),
+            Observation::Halt { cause, why } => {
+                out.u8(*cause as u8);
+                out.bytes(why.as_bytes());
+            }
+            Observation::Snapshot { slot, digest } | Observation::Install { slot, digest } => {
+                out.u64(slot.0);
+                out.u64(*digest);
+            }
+            Observation::Trim { below } => out.u64(below.0),
+            Observation::Amnesiac => {}
         }
     }
 
@@ -199,9 +263,11 @@ impl Observation {
         let mut fields = Reader::new(bytes);
         let observation = match kind {
             PREPARE => Observation::Prepare { ballot: Ballot(fields.u64()?), from: Slot(fields.u64()?) },
-            PROMISE => {
-                Observation::Promise { ballot: Ballot(fields.u64()?), votes: decode_votes(&mut fields)? }
-            }
+            PROMISE => Observation::Promise {
+                ballot: Ballot(fields.u64()?),
+                from: Slot(fields.u64()?),
+                votes: decode_votes(&mut fields)?,
+            },
             PROPOSE => Observation::Propose {
                 ballot: Ballot(fields.u64()?),
                 slot: Slot(fields.u64()?),
@@ -213,9 +279,11 @@ impl Observation {
             DECIDE => Observation::Decide { slot: Slot(fields.u64()?), value: ValueId(fields.u64()?) },
             LEADER => Observation::Leader { ballot: Ballot(fields.u64()?) },
             STEP_DOWN => Observation::StepDown { ballot: Ballot(fields.u64()?) },
-            RESTART => {
-                Observation::Restart { promised: Ballot(fields.u64()?), votes: decode_votes(&mut fields)? }
-            }
+            RESTART => Observation::Restart {
+                promised: Ballot(fields.u64()?),
+                first: Slot(fields.u64()?),
+                votes: decode_votes(&mut fields)?,
+            },
             APPLY => Observation::Apply {
                 slot: Slot(fields.u64()?),
                 value: ValueId(fields.u64()?),
@@ -225,9 +293,14 @@ impl Observation {
             READ => Observation::Read { index: Slot(fields.u64()?), ballot: Ballot(fields.u64()?) },
             REFUSED => Observation::Refused { from: NodeId(fields.u8()?), why: fields.u8()? },
             HALT => {
+                let cause = HaltCause::of(fields.u8()?).ok_or(Malformed)?;
                 let why = core::str::from_utf8(fields.bytes(fields.remaining())?).map_err(|_| Malformed)?;
-                Observation::Halt { why: why.into() }
+                Observation::Halt { cause, why: why.into() }
             }
+            SNAPSHOT => Observation::Snapshot { slot: Slot(fields.u64()?), digest: fields.u64()? },
+            INSTALL => Observation::Install { slot: Slot(fields.u64()?), digest: fields.u64()? },
+            TRIM => Observation::Trim { below: Slot(fields.u64()?) },
+            AMNESIAC => Observation::Amnesiac,
             _ => return Ok(None),
         };
         fields.end()?;

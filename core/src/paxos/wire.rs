@@ -45,9 +45,15 @@ pub mod kind {
     pub const CATCH_UP: Kind = Kind(10);
     /// Decided values.
     pub const LEARN: Kind = Kind(11);
+    /// "What you ask for is no longer in my log; I hold this snapshot."
+    pub const SNAPSHOT: Kind = Kind(12);
+    /// "Give me the bytes of that snapshot from here on."
+    pub const FETCH: Kind = Kind(13);
+    /// Bytes of a snapshot.
+    pub const PIECE: Kind = Kind(14);
 
     /// Every kind and its name.
-    pub const ALL: [(Kind, &str); 11] = [
+    pub const ALL: [(Kind, &str); 14] = [
         (PRE_VOTE, "pre-vote"),
         (PRE_VOTE_REPLY, "pre-vote-reply"),
         (PREPARE, "prepare"),
@@ -59,6 +65,9 @@ pub mod kind {
         (HEARTBEAT_REPLY, "heartbeat-reply"),
         (CATCH_UP, "catch-up"),
         (LEARN, "learn"),
+        (SNAPSHOT, "snapshot"),
+        (FETCH, "fetch"),
+        (PIECE, "piece"),
     ];
 }
 
@@ -109,6 +118,17 @@ pub struct Entry {
     pub id: ValueId,
     /// The encoded batch.
     pub value: Buffer,
+}
+
+/// A snapshot, by what it holds: replicas that stopped at the same slot have the very same one, whoever took it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotName {
+    /// It holds what everything below this slot came to.
+    pub slot: Slot,
+    /// How many bytes it has.
+    pub bytes: u64,
+    /// The XXH3-64 of these bytes.
+    pub checksum: u64,
 }
 
 /// A decoded message.
@@ -207,6 +227,46 @@ pub enum Message {
         /// The values.
         entries: Vec<Entry>,
     },
+    /// What was asked for is no longer held as a log, or not as that snapshot; this one is held.
+    Snapshot {
+        /// Which one.
+        name: SnapshotName,
+        /// The digest of the state in it.
+        digest: u64,
+        /// The sender's decided prefix.
+        decided: Slot,
+    },
+    /// "Give me the bytes of that snapshot from here on."
+    Fetch {
+        /// Which one.
+        name: SnapshotName,
+        /// The first byte wanted.
+        offset: u64,
+    },
+    /// Bytes of a snapshot.
+    Piece {
+        /// Which one.
+        name: SnapshotName,
+        /// The place of the first byte.
+        offset: u64,
+        /// Some of its bytes, at least one.
+        bytes: Buffer,
+    },
+}
+
+fn encode_name(out: &mut Vec<u8>, name: &SnapshotName) {
+    out.u64(name.slot.0);
+    out.u64(name.bytes);
+    out.u64(name.checksum);
+}
+
+fn decode_name(fields: &mut Reader<'_>) -> Result<SnapshotName, Malformed> {
+    Ok(SnapshotName { slot: Slot(fields.u64()?), bytes: fields.u64()?, checksum: fields.u64()? })
+}
+
+/// A place within the snapshot, or nothing.
+fn decode_offset(fields: &mut Reader<'_>, name: &SnapshotName) -> Result<u64, Malformed> {
+    fields.u64().and_then(|offset| if offset < name.bytes { Ok(offset) } else { Err(Malformed) })
 }
 
 fn entries(out: &mut Vec<u8>, entries: &[Entry]) {
@@ -254,6 +314,9 @@ impl Message {
             Message::HeartbeatReply { .. } => kind::HEARTBEAT_REPLY,
             Message::CatchUp { .. } => kind::CATCH_UP,
             Message::Learn { .. } => kind::LEARN,
+            Message::Snapshot { .. } => kind::SNAPSHOT,
+            Message::Fetch { .. } => kind::FETCH,
+            Message::Piece { .. } => kind::PIECE,
         }
     }
 
@@ -306,6 +369,20 @@ impl Message {
             Message::Learn { decided, entries: values } => {
                 out.u64(decided.0);
                 entries(out, values);
+            }
+            Message::Snapshot { name, digest, decided } => {
+                encode_name(out, name);
+                out.u64(*digest);
+                out.u64(decided.0);
+            }
+            Message::Fetch { name, offset } => {
+                encode_name(out, name);
+                out.u64(*offset);
+            }
+            Message::Piece { name, offset, bytes } => {
+                encode_name(out, name);
+                out.u64(*offset);
+                out.block(bytes);
             }
         }
     }
@@ -411,6 +488,26 @@ impl Message {
             kind::LEARN => {
                 Message::Learn { decided: Slot(fields.u64()?), entries: decode_entries(fields, frame)? }
             }
+            kind::SNAPSHOT => Message::Snapshot {
+                name: decode_name(fields)?,
+                digest: fields.u64()?,
+                decided: Slot(fields.u64()?),
+            },
+            kind::FETCH => {
+                let name = decode_name(fields)?;
+                Message::Fetch { name, offset: decode_offset(fields, &name)? }
+            }
+            kind::PIECE => {
+                let name = decode_name(fields)?;
+                let offset = decode_offset(fields, &name)?;
+                let bytes = fields.block_of(frame)?;
+                // A piece lies within its snapshot and holds something: the receiver counts on both.
+                let length = bytes.len() as u64;
+                if length == 0 || length > name.bytes - offset {
+                    return Err(Malformed);
+                }
+                Message::Piece { name, offset, bytes }
+            }
             _ => return Err(Malformed),
         })
     }
@@ -453,6 +550,16 @@ impl fmt::Display for Message {
                 write!(f, "learn decided={decided} slots=")?;
                 span(f, entries)
             }
+            Message::Snapshot { name, decided, .. } => {
+                write!(f, "snapshot below={} bytes={} decided={decided}", name.slot, name.bytes)
+            }
+            Message::Fetch { name, offset } => {
+                write!(f, "fetch below={} bytes={offset}.. of {}", name.slot, name.bytes)
+            }
+            Message::Piece { name, offset, bytes } => {
+                let end = offset + bytes.len() as u64;
+                write!(f, "piece below={} bytes={offset}..{end} of {}", name.slot, name.bytes)
+            }
         }
     }
 }
@@ -467,4 +574,56 @@ pub fn describe(as_kind: Kind, frame: &[u8]) -> Option<alloc::string::String> {
     fields.bytes(HEADER).ok()?;
     let message = Message::decode_body(as_kind, &mut fields, &buffer).ok()?;
     Some(alloc::format!("{message}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ADDRESS: Address = Address { cluster: ClusterId(1), group: GroupId(7), epoch: 3 };
+
+    proptest! {
+        #[test]
+        fn a_snapshots_messages_come_back_and_damaged_ones_are_refused(
+            (which, slot, checksum, offset) in (0..3_u8, any::<u64>(), any::<u64>(), 0..1000_u64),
+            (held, more) in (proptest::collection::vec(any::<u8>(), 1..99), 0..99_u64),
+            (at, flip) in (any::<prop::sample::Index>(), 1..=255_u8),
+        ) {
+            let bytes = offset + held.len() as u64 + more;
+            let name = SnapshotName { slot: Slot(slot), bytes, checksum };
+            let message = match which {
+                0 => Message::Snapshot { name, digest: checksum ^ slot, decided: Slot(slot ^ offset) },
+                1 => Message::Fetch { name, offset },
+                _ => Message::Piece { name, offset, bytes: Buffer::from(held) },
+            };
+            let mut out = Outbox::new(false);
+            let (sender, kind) = (NodeId(2), message.kind());
+            let frame = message.encode(&ADDRESS, sender, &mut out);
+            prop_assert_eq!(Message::decode(&ADDRESS, sender, kind, &frame), Ok(message.clone()));
+            prop_assert_eq!(describe(kind, &frame), Some(alloc::format!("{message}")));
+            let mut damaged = frame.to_vec();
+            damaged[at.index(frame.len())] ^= flip;
+            prop_assert!(Message::decode(&ADDRESS, sender, kind, &Buffer::from(damaged)).is_err());
+            let short = frame.slice(0, at.index(frame.len()));
+            prop_assert!(Message::decode(&ADDRESS, sender, kind, &short).is_err());
+        }
+    }
+
+    #[test]
+    fn a_piece_outside_its_snapshot_or_without_bytes_is_malformed() {
+        let name = SnapshotName { slot: Slot(5), bytes: 10, checksum: 1 };
+        let mut out = Outbox::new(false);
+        let mut read = |message: Message| {
+            let frame = message.encode(&ADDRESS, NodeId(0), &mut out);
+            Message::decode(&ADDRESS, NodeId(0), message.kind(), &frame)
+        };
+        let piece = |offset, bytes: &[u8]| Message::Piece { name, offset, bytes: Buffer::copy_from(bytes) };
+        assert!(read(piece(7, b"abc")).is_ok());
+        for wrong in [piece(8, b"abc"), piece(10, b""), piece(3, b""), piece(u64::MAX, b"a")] {
+            assert_eq!(read(wrong), Err(Refusal::Damaged));
+        }
+        assert!(read(Message::Fetch { name, offset: 9 }).is_ok());
+        assert_eq!(read(Message::Fetch { name, offset: 10 }), Err(Refusal::Damaged));
+    }
 }

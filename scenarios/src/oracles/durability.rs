@@ -1,11 +1,20 @@
 //! I4, what a node announced it keeps: its ballot never regresses, over restarts too, and a vote that left it is there
 //! after every restart, under the same ballot or a higher one.
+//!
+//! I22, truncation only behind a durable snapshot: a vote may be missing after a restart only below the slot that the
+//! node's snapshot stands for. That slot never shrinks; it grows by snapshots that the node said were durable (a crash
+//! may keep it from saying so) of what it had applied or a peer had. Nothing is trimmed above it, and what is installed
+//! is that snapshot.
+//!
+//! A node that lost its memory has nothing left to keep; I20 sees to it that it does not take part.
 
 use super::by_slot::BySlot;
 use super::step::Votes;
 use super::{By, Oracle, Step, Verdict, broken};
+use seedfast_core::NodeId;
 use seedfast_core::paxos::observe::VoteSeen;
-use seedfast_core::paxos::{Ballot, ValueId};
+use seedfast_core::paxos::{Ballot, Slot, ValueId};
+use std::collections::BTreeSet;
 
 #[derive(Clone, Copy, Default)]
 struct Vote {
@@ -22,17 +31,30 @@ struct Acceptor {
     floor: Ballot,
     votes: BySlot<Vote>,
     restarts: u32,
+    /// Below this slot, a durable snapshot stands in for its votes.
+    first: Slot,
+    /// The highest slot that it applied in any life, and one.
+    applied: Slot,
+    /// What it kept was destroyed, and it has not started since.
+    struck: bool,
 }
 
 /// What every node has announced.
 pub struct Durability {
     nodes: Vec<Acceptor>,
+    /// The slots of which anybody had a durable snapshot.
+    snapshots: BTreeSet<Slot>,
 }
 
 impl Durability {
     /// For `nodes` nodes.
     pub fn new(nodes: usize) -> Self {
-        Durability { nodes: (0..nodes).map(|_| Acceptor::default()).collect() }
+        Durability { nodes: (0..nodes).map(|_| Acceptor::default()).collect(), snapshots: BTreeSet::new() }
+    }
+
+    /// A fault destroyed what `node` kept.
+    pub fn struck(&mut self, node: NodeId) {
+        self.nodes[usize::from(node.0)].struck = true;
     }
 
     fn accept(&mut self, by: By, vote: VoteSeen) -> Verdict {
@@ -55,7 +77,45 @@ impl Durability {
         Ok(())
     }
 
-    fn restart(&mut self, by: By, promised: Ballot, votes: Votes<'_>) -> Verdict {
+    /// The node's snapshot of what is below `slot` became durable, or a restart found it so.
+    fn snapshot(&mut self, by: By, slot: Slot) -> Verdict {
+        let node = &mut self.nodes[by.index()];
+        if slot < node.first {
+            return broken(
+                "I22",
+                format!(
+                    "{} had a durable snapshot of what is below slot {} and now has one of what is below {slot}",
+                    by.node, node.first
+                ),
+            );
+        }
+        if slot > node.first && slot > node.applied && !self.snapshots.contains(&slot) {
+            return broken(
+                "I22",
+                format!(
+                    "{} has a snapshot of what is below slot {slot}, which it never applied and no peer had",
+                    by.node
+                ),
+            );
+        }
+        node.first = slot;
+        Ok(())
+    }
+
+    /// Something is done that rests on the node's durable snapshot of what is below `slot`.
+    fn rests(&self, by: By, slot: Slot, what: &str, holds: bool) -> Verdict {
+        if holds {
+            return Ok(());
+        }
+        let first = self.nodes[by.index()].first;
+        broken(
+            "I22",
+            format!("{} {what} slot {slot}, and its durable snapshot is of what is below {first}", by.node),
+        )
+    }
+
+    fn restart(&mut self, by: By, promised: Ballot, first: Slot, votes: Votes<'_>) -> Verdict {
+        self.snapshot(by, first)?;
         let node = &mut self.nodes[by.index()];
         if promised < node.floor {
             return broken(
@@ -80,7 +140,7 @@ impl Durability {
         }
         let lost = node
             .votes
-            .from(seedfast_core::paxos::Slot(0))
+            .from(first)
             .find(|(_, vote)| vote.ballot > Ballot::ZERO && vote.reported != node.restarts);
         match lost {
             None => Ok(()),
@@ -110,7 +170,31 @@ impl Oracle for Durability {
                 Ok(())
             }
             Step::Accept { vote } => self.accept(by, vote),
-            Step::Restart { promised, votes } => self.restart(by, promised, votes),
+            Step::Restart { promised, first, votes } => self.restart(by, promised, first, votes),
+            Step::Snapshot { slot, .. } => {
+                self.snapshot(by, slot)?;
+                self.snapshots.insert(slot);
+                Ok(())
+            }
+            Step::Install { slot, .. } => {
+                self.rests(by, slot, "installed what is below", slot == self.nodes[by.index()].first)
+            }
+            Step::Trim { below } => {
+                self.rests(by, below, "forgot what is below", below <= self.nodes[by.index()].first)
+            }
+            Step::Apply { slot, .. } => {
+                let applied = &mut self.nodes[by.index()].applied;
+                *applied = slot.next().max(*applied);
+                Ok(())
+            }
+            Step::Amnesiac => {
+                let node = &mut self.nodes[by.index()];
+                // What it learned since it was struck, its snapshot, is to be kept like anybody's.
+                if node.struck {
+                    *node = Acceptor::default();
+                }
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -156,5 +240,65 @@ mod tests {
         breaks(&[vote.clone(), at(0).life(2).restart(b(2, 1), &[(4, b(2, 1), 8)])]);
         let kept = at(0).life(2).restart(b(2, 1), &[(4, b(2, 1), 7)]);
         breaks(&[vote, kept, at(0).life(3).restart(b(2, 1), &[])]);
+    }
+
+    #[test]
+    fn a_vote_may_be_missing_below_a_durable_snapshot_and_nowhere_else() {
+        let before = |slot: u64, first: u64| {
+            let mut story =
+                vec![at(0).accept(slot, b(2, 1), 7), at(0).apply(0, 7, 1, &[]), at(0).apply(1, 7, 2, &[])];
+            story.extend([
+                at(0).snapshot(2, 2),
+                at(0).trim(2),
+                at(0).life(2).restart_from(b(2, 1), first, &[]),
+            ]);
+            story
+        };
+        assert_holds(&mut Durability::new(1), &before(1, 2));
+        breaks(&before(2, 2));
+        // The crash came before the node could say that its snapshot is durable.
+        let unsaid = [at(0).apply(0, 7, 1, &[]), at(0).life(2).restart_from(b(0, 0), 1, &[])];
+        assert_holds(&mut Durability::new(1), &unsaid);
+    }
+
+    #[test]
+    fn nothing_rests_on_a_snapshot_that_is_not_durable() {
+        let breaks = |story: &[Told]| assert_breaks(&mut Durability::new(2), "I22", story);
+        let own = [at(0).apply(0, 7, 1, &[]), at(0).apply(1, 7, 2, &[]), at(0).snapshot(2, 2)];
+        let then = |more: Told| [&own[..], &[more]].concat();
+        assert_holds(&mut Durability::new(2), &then(at(0).trim(2)));
+        assert_holds(&mut Durability::new(2), &then(at(1).snapshot(2, 2)));
+        assert_holds(&mut Durability::new(2), &then(at(0).life(2).restart_from(b(0, 0), 2, &[])));
+        breaks(&then(at(0).trim(3)));
+        breaks(&then(at(0).install(3, 3)));
+        breaks(&then(at(0).install(1, 3)));
+        breaks(&then(at(1).install(2, 2)));
+        breaks(&then(at(1).trim(1)));
+        breaks(&then(at(0).snapshot(3, 3)));
+        breaks(&then(at(0).snapshot(1, 1)));
+        breaks(&then(at(0).life(2).restart_from(b(0, 0), 1, &[])));
+        breaks(&then(at(0).life(2).restart(b(0, 0), &[])));
+        breaks(&then(at(1).life(2).restart_from(b(0, 0), 3, &[])));
+    }
+
+    #[test]
+    fn a_node_that_lost_its_memory_has_nothing_to_keep_but_what_it_learned_since() {
+        let known = [at(0).accept(0, b(2, 1), 7), at(1).apply(0, 7, 1, &[]), at(1).snapshot(1, 1)];
+        let lost = [
+            at(0).life(2).amnesiac(),
+            at(0).life(2).restart(b(0, 0), &[]),
+            at(0).life(2).snapshot(1, 1),
+            at(0).life(3).amnesiac(),
+        ];
+        let struck = || {
+            let mut oracle = Durability::new(2);
+            assert_holds(&mut oracle, &known);
+            oracle.struck(NodeId(0));
+            oracle
+        };
+        let then = |more: Told| [&lost[..], &[more]].concat();
+        assert_holds(&mut struck(), &then(at(0).life(3).restart_from(b(0, 0), 1, &[])));
+        assert_breaks(&mut struck(), "I22", &then(at(0).life(3).restart(b(0, 0), &[])));
+        assert_breaks(&mut struck(), "I4", &[at(0).life(2).restart(b(0, 0), &[])]);
     }
 }

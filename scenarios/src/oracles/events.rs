@@ -33,8 +33,9 @@ impl Events {
             Step::Prepare { ballot, from } => {
                 self.line(by, "prepare", format_args!("\"b\":{},\"s\":{from}", ballot.0));
             }
-            Step::Promise { ballot, votes } => {
-                self.line(by, "promise", format_args!("\"b\":{},\"acc\":{}", ballot.0, accepted(votes)));
+            Step::Promise { ballot, from, votes } => {
+                let acc = accepted(votes);
+                self.line(by, "promise", format_args!("\"b\":{},\"s\":{from},\"acc\":{acc}", ballot.0));
             }
             Step::Propose { ballot, slot, value, quorum, commands } => {
                 let quorum: Vec<String> = quorum.iter().map(|node| node.0.to_string()).collect();
@@ -60,8 +61,9 @@ impl Events {
             }
             Step::Leader { ballot } => self.line(by, "leader", format_args!("\"b\":{}", ballot.0)),
             Step::StepDown { ballot } => self.line(by, "step-down", format_args!("\"b\":{}", ballot.0)),
-            Step::Restart { promised, votes } => {
-                self.line(by, "restart", format_args!("\"b\":{},\"acc\":{}", promised.0, accepted(votes)));
+            Step::Restart { promised, first, votes } => {
+                let acc = accepted(votes);
+                self.line(by, "restart", format_args!("\"b\":{},\"s\":{first},\"acc\":{acc}", promised.0));
             }
             Step::Apply { slot, value, digest, executed } => self.line(
                 by,
@@ -78,15 +80,28 @@ impl Events {
             Step::Refused { from, why } => {
                 self.line(by, "refused", format_args!("\"from\":{},\"why\":{why}", from.0));
             }
-            Step::Halt { why } => self.line(by, "halt", format_args!("\"why\":\"{}\"", escaped(why))),
+            Step::Halt { cause, why } => {
+                self.line(by, "halt", format_args!("\"cause\":{},\"why\":\"{}\"", cause as u8, escaped(why)));
+            }
+            Step::Snapshot { slot, digest } => {
+                self.line(by, "snapshot", format_args!("\"s\":{slot},\"d\":\"{digest:016x}\""));
+            }
+            Step::Install { slot, digest } => {
+                self.line(by, "install", format_args!("\"s\":{slot},\"d\":\"{digest:016x}\""));
+            }
+            Step::Trim { below } => self.line(by, "trim", format_args!("\"s\":{below}")),
+            Step::Amnesiac => self.bare(by, "amnesiac"),
         }
     }
 
     /// Appends the start or the crash of a node.
     pub fn lifecycle(&mut self, at: Instant, node: NodeId, incarnation: Incarnation, up: bool) {
-        let by = By { at, node, incarnation };
+        self.bare(By { at, node, incarnation }, if up { "start" } else { "crash" });
+    }
+
+    fn bare(&mut self, by: By, name: &str) {
         if !self.full {
-            self.open(if up { "start" } else { "crash" }, by);
+            self.open(name, by);
             self.lines.push_str("}\n");
         }
     }
@@ -154,7 +169,11 @@ mod tests {
             at(1).promise(b(1, 0), &[(3, b(1, 0), 10)]),
             at(0).propose(b(1, 0), 3, 10, &[0, 1], &[(4, 2)]),
             at(1).accept(3, b(1, 0), 10),
-            at(1).life(2).restart(b(1, 0), &[]),
+            at(1).life(2).amnesiac(),
+            at(1).life(2).restart_from(b(1, 0), 2, &[]),
+            at(1).snapshot(3, 254),
+            at(1).trim(3),
+            at(1).install(3, 254),
             at(1).apply(3, 10, 255, &[(4, 2)]),
             at(1).halt("a \"bad\" disk"),
         ];
@@ -165,12 +184,16 @@ mod tests {
         assert_eq!(told, Ok(()));
         let expected = r#"{"e":"start","t":5,"g":1,"n":0,"i":1}
 {"e":"prepare","t":0,"g":1,"n":0,"i":1,"b":256,"s":3}
-{"e":"promise","t":0,"g":1,"n":1,"i":1,"b":256,"acc":[[3,256,"000000000000000a"]]}
+{"e":"promise","t":0,"g":1,"n":1,"i":1,"b":256,"s":0,"acc":[[3,256,"000000000000000a"]]}
 {"e":"propose","t":0,"g":1,"n":0,"i":1,"b":256,"s":3,"v":"000000000000000a","q":[0,1],"c":[[4,2]]}
 {"e":"accept","t":0,"g":1,"n":1,"i":1,"b":256,"s":3,"v":"000000000000000a"}
-{"e":"restart","t":0,"g":1,"n":1,"i":2,"b":256,"acc":[]}
+{"e":"amnesiac","t":0,"g":1,"n":1,"i":2}
+{"e":"restart","t":0,"g":1,"n":1,"i":2,"b":256,"s":2,"acc":[]}
+{"e":"snapshot","t":0,"g":1,"n":1,"i":1,"s":3,"d":"00000000000000fe"}
+{"e":"trim","t":0,"g":1,"n":1,"i":1,"s":3}
+{"e":"install","t":0,"g":1,"n":1,"i":1,"s":3,"d":"00000000000000fe"}
 {"e":"apply","t":0,"g":1,"n":1,"i":1,"s":3,"v":"000000000000000a","d":"00000000000000ff","c":[[4,2]]}
-{"e":"halt","t":0,"g":1,"n":1,"i":1,"why":"a \"bad\" disk"}
+{"e":"halt","t":0,"g":1,"n":1,"i":1,"cause":1,"why":"a \"bad\" disk"}
 "#;
         let expected = expected.replace("a \"bad\" disk", "a \\\"bad\\\" disk");
         assert_eq!(events.lines(), expected);

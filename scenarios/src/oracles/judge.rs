@@ -2,6 +2,7 @@
 
 use super::acknowledged::Acknowledged;
 use super::agreement::Agreement;
+use super::amnesia::Amnesia;
 use super::digests::Digests;
 use super::durability::Durability;
 use super::exactly_once::ExactlyOnce;
@@ -31,6 +32,7 @@ pub struct Judge {
     once: ExactlyOnce,
     digests: Digests,
     acknowledged: Acknowledged,
+    amnesia: Amnesia,
     liveness: Liveness,
     fresh: Option<CommandSeen>,
 }
@@ -51,6 +53,7 @@ impl Judge {
             once: ExactlyOnce::default(),
             digests: Digests::default(),
             acknowledged: Acknowledged::default(),
+            amnesia: Amnesia::new(nodes),
             liveness: Liveness::new(nodes, bound),
             fresh: None,
         }
@@ -64,18 +67,24 @@ impl Judge {
     pub fn see(&mut self, by: By, step: &Step<'_>) -> Verdict {
         match step {
             Step::Prepare { .. } => {
+                self.amnesia.see(by, step)?;
                 self.ownership.see(by, step)?;
                 self.promises.see(by, step)?;
                 self.phase_one.see(by, step)?;
             }
-            Step::Leader { .. } => self.ownership.see(by, step)?,
+            Step::Leader { .. } => {
+                self.amnesia.see(by, step)?;
+                self.ownership.see(by, step)?;
+            }
             Step::Promise { .. } => {
+                self.amnesia.see(by, step)?;
                 self.durability.see(by, step)?;
                 self.promises.see(by, step)?;
                 self.one_value.see(by, step)?;
                 self.phase_one.see(by, step)?;
             }
             Step::Propose { .. } => {
+                self.amnesia.see(by, step)?;
                 self.ownership.see(by, step)?;
                 self.phase_one.see(by, step)?;
                 self.one_value.see(by, step)?;
@@ -83,14 +92,34 @@ impl Judge {
                 self.acknowledged.see(by, step)?;
             }
             Step::Accept { .. } => {
+                self.amnesia.see(by, step)?;
                 self.durability.see(by, step)?;
                 self.one_value.see(by, step)?;
                 self.promises.see(by, step)?;
                 self.majority.see(by, step)?;
             }
             Step::Restart { .. } => {
+                self.amnesia.see(by, step)?;
                 self.durability.see(by, step)?;
                 self.one_value.see(by, step)?;
+                self.promises.see(by, step)?;
+            }
+            Step::Amnesiac => {
+                self.amnesia.see(by, step)?;
+                self.durability.see(by, step)?;
+            }
+            Step::Snapshot { .. } => {
+                self.durability.see(by, step)?;
+                self.digests.see(by, step)?;
+            }
+            Step::Install { .. } => {
+                self.durability.see(by, step)?;
+                self.prefix.see(by, step)?;
+                self.digests.see(by, step)?;
+            }
+            Step::Trim { .. } => {
+                self.durability.see(by, step)?;
+                self.promises.see(by, step)?;
             }
             Step::Decide { .. } => {
                 self.decided(by, step)?;
@@ -98,10 +127,11 @@ impl Judge {
             }
             Step::Apply { .. } => {
                 self.decided(by, step)?;
+                self.durability.see(by, step)?;
                 self.once.see(by, step)?;
                 self.digests.see(by, step)?;
             }
-            Step::Halt { why } => self.liveness.halt(by.node, why)?,
+            Step::Halt { cause, why } => self.liveness.halt(by.node, *cause, why, &self.amnesia)?,
             Step::StepDown { .. } | Step::Read { .. } | Step::Refused { .. } => {}
         }
         self.look(by.at)
@@ -124,7 +154,7 @@ impl Judge {
             return Ok(());
         }
         let slot = self.fresh.and_then(|command| self.once.slot_of(command));
-        self.liveness.look(at, slot, &self.prefix)
+        self.liveness.look(at, slot, &self.prefix, &self.amnesia)
     }
 
     /// A client sends a command: it may appear in the log from now on.
@@ -151,6 +181,13 @@ impl Judge {
         self.prefix.started(node, incarnation);
     }
 
+    /// A fault destroyed what `node`'s device was known to hold: it may refuse to serve from it, or, if the device was
+    /// replaced, say that it lost its memory. Without this, either is a violation.
+    pub fn struck(&mut self, node: NodeId) {
+        self.amnesia.struck(node);
+        self.durability.struck(node);
+    }
+
     /// Faults have ended.
     pub fn healed(&mut self, at: Instant) {
         self.liveness.healed(at);
@@ -168,7 +205,7 @@ impl Judge {
 
     /// Whether there is nothing left to wait for: faults ended, the fresh command is everywhere and all are equal.
     pub fn is_settled(&self) -> bool {
-        self.liveness.is_satisfied() && self.liveness.converged(&self.prefix)
+        self.liveness.is_satisfied() && self.liveness.converged(&self.prefix, &self.amnesia)
     }
 
     /// The run is over.
@@ -177,7 +214,7 @@ impl Judge {
     /// The invariant that is broken in the end.
     pub fn finish(&mut self, at: Instant) -> Verdict {
         let slot = self.fresh.and_then(|command| self.once.slot_of(command));
-        self.liveness.finish(at, slot, &self.prefix)?;
+        self.liveness.finish(at, slot, &self.prefix, &self.amnesia)?;
         // Only a run that had its time to converge owes every acknowledged command to every live node.
         if self.is_settled() {
             self.acknowledged.finish(self.liveness.live(), &self.prefix, &self.once)?;
@@ -218,6 +255,8 @@ mod tests {
     fn a_round_of_paxos_breaks_nothing() {
         let mut judge = judge();
         assert_eq!(tell(&round_of_paxos(), |by, step| judge.see(by, step)), Ok(()));
+        let snapshots = [at(0).snapshot(1, 5), at(0).trim(1), at(2).snapshot(1, 5), at(2).install(1, 5)];
+        assert_eq!(tell(&snapshots, |by, step| judge.see(by, step)), Ok(()));
         assert_eq!(judge.acknowledge(command(1, 1)), Ok(()));
         assert_eq!(judge.finish(Instant::ZERO), Ok(()));
     }
@@ -236,6 +275,12 @@ mod tests {
             ("I10", vec![at(0).propose(b(1, 0), 1, 8, &[0, 1], &[]), at(2).decide(1, 8)]),
             ("I13", vec![at(2).apply(0, 7, 5, &[])]),
             ("I15", vec![at(2).apply(0, 7, 6, &[(1, 1)])]),
+            ("I20", vec![at(2).amnesiac()]),
+            ("I21", vec![at(0).snapshot(1, 6)]),
+            ("I22", vec![at(0).trim(1)]),
+            ("I22", vec![at(2).install(1, 5)]),
+            ("I3", vec![at(0).snapshot(1, 5), at(0).install(1, 5)]),
+            ("I19", vec![at(0).refuses("its device is damaged")]),
         ];
         for (invariant, ending) in cases {
             let mut judge = judge();

@@ -1,16 +1,24 @@
 //! I19, liveness: once faults have ended, every replica applies a fresh command and all converge, within a stated
 //! bound of ten times the largest election timeout and the time that a transfer of the log takes.
 //!
-//! Nothing excuses a replica: one that is down or has stopped for good is a violation too.
+//! A replica that is down or has stopped for good is a violation too. It is excused, and the others go on without it, in
+//! one case alone: a fault destroyed what its device was known to hold, it refuses to serve from that device, and
+//! a quorum of voters that refuse nothing is left. A replica that lost its memory and says so does not vote, but nothing
+//! excuses it from learning.
 
+use super::amnesia::Amnesia;
 use super::prefix::StablePrefix;
 use super::{Verdict, broken};
 use seedfast_core::paxos::Slot;
-use seedfast_core::{Duration, Instant, NodeId};
+use seedfast_core::paxos::observe::HaltCause;
+use seedfast_core::{Duration, Instant, NodeId, PeerSet};
 
+#[derive(Default)]
 struct Node {
     up: bool,
     halted: Option<String>,
+    /// It refuses to serve from a device that a fault destroyed.
+    refuses: bool,
 }
 
 /// Who lives, and what has to happen until when.
@@ -28,7 +36,7 @@ impl Liveness {
     /// For `nodes` nodes, which have `bound` after faults end.
     pub fn new(nodes: usize, bound: Duration) -> Self {
         Liveness {
-            nodes: (0..nodes).map(|_| Node { up: false, halted: None }).collect(),
+            nodes: (0..nodes).map(|_| Node::default()).collect(),
             bound,
             healed: None,
             satisfied: None,
@@ -38,7 +46,9 @@ impl Liveness {
 
     /// A node started or went down.
     pub fn lifecycle(&mut self, node: NodeId, up: bool) {
-        self.nodes[usize::from(node.0)] = Node { up, halted: None };
+        let node = &mut self.nodes[usize::from(node.0)];
+        // One that stopped for good stays so until its next life.
+        *node = Node { up, halted: None, refuses: !up && node.refuses };
     }
 
     /// Faults have ended.
@@ -78,25 +88,47 @@ impl Liveness {
     /// A process stopped for good.
     ///
     /// # Errors
-    /// I19 if faults have ended.
-    pub fn halt(&mut self, node: NodeId, why: &str) -> Verdict {
-        self.nodes[usize::from(node.0)].halted = Some(why.into());
-        if self.healed.is_some() {
+    /// I19 if faults have ended and nothing excuses it, or if it refuses a device that nothing had struck.
+    pub fn halt(&mut self, node: NodeId, cause: HaltCause, why: &str, amnesia: &Amnesia) -> Verdict {
+        let index = usize::from(node.0);
+        self.nodes[index].halted = Some(why.into());
+        if cause == HaltCause::Lost {
+            if !amnesia.is_struck(index) {
+                return broken("I19", format!("{node} refuses a device that nothing had struck: {why}"));
+            }
+            self.nodes[index].refuses = true;
+        }
+        if self.healed.is_some() && !self.is_excused(index, amnesia) {
             return broken("I19", format!("{node} stopped after faults had ended: {why}"));
         }
         Ok(())
+    }
+
+    /// Whether the others are to go on without `node`.
+    fn is_excused(&self, node: usize, amnesia: &Amnesia) -> bool {
+        let voters =
+            (0..self.nodes.len()).filter(|&node| !self.nodes[node].refuses && !amnesia.is_amnesiac(node));
+        self.nodes[node].refuses && voters.count() >= PeerSet::first(self.nodes.len()).majority()
     }
 
     /// Looks whether every replica applied the fresh command's `slot` by `at`; to be asked after each step.
     ///
     /// # Errors
     /// I19 if the bound has passed.
-    pub fn look(&mut self, at: Instant, slot: Option<Slot>, applied: &StablePrefix) -> Verdict {
+    pub fn look(
+        &mut self,
+        at: Instant,
+        slot: Option<Slot>,
+        applied: &StablePrefix,
+        amnesia: &Amnesia,
+    ) -> Verdict {
         let (Some(healed), None) = (self.healed, self.satisfied) else {
             return Ok(());
         };
-        let missing = (0..self.nodes.len())
-            .find(|&node| !self.nodes[node].up || slot.is_none_or(|slot| applied.applied(node) < Some(slot)));
+        let missing = (0..self.nodes.len()).find(|&node| {
+            let has = self.nodes[node].up && slot.is_some_and(|slot| applied.applied(node) >= Some(slot));
+            !has && !self.is_excused(node, amnesia)
+        });
         let Some(node) = missing else {
             self.satisfied = Some(at);
             return Ok(());
@@ -122,10 +154,13 @@ impl Liveness {
         )
     }
 
-    /// Whether every replica runs and has applied the same slots. Their states are then the same by I15.
-    pub fn converged(&self, applied: &StablePrefix) -> bool {
-        self.live().count() == self.nodes.len()
-            && (1..self.nodes.len()).all(|node| applied.applied(node) == applied.applied(0))
+    /// Whether every replica that is not excused runs, and they have applied the same slots. Their states are then the
+    /// same by I15.
+    pub fn converged(&self, applied: &StablePrefix, amnesia: &Amnesia) -> bool {
+        let mut wanted = (0..self.nodes.len()).filter(|&node| !self.is_excused(node, amnesia));
+        let Some(first) = wanted.next() else { return true };
+        let is_live = |node: usize| self.nodes[node].up && self.nodes[node].halted.is_none();
+        is_live(first) && wanted.all(|node| is_live(node) && applied.applied(node) == applied.applied(first))
     }
 
     /// The run is over at `at`.
@@ -133,13 +168,19 @@ impl Liveness {
     /// # Errors
     /// I19 if the replicas had the bound's time to converge after the clients' last word and have not, or the clients
     /// never came to rest.
-    pub fn finish(&mut self, at: Instant, slot: Option<Slot>, applied: &StablePrefix) -> Verdict {
-        self.look(at, slot, applied)?;
+    pub fn finish(
+        &mut self,
+        at: Instant,
+        slot: Option<Slot>,
+        applied: &StablePrefix,
+        amnesia: &Amnesia,
+    ) -> Verdict {
+        self.look(at, slot, applied, amnesia)?;
         let Some(healed) = self.healed else {
             return Ok(());
         };
         match self.quiet {
-            Some(quiet) if at > quiet.max(healed) + self.bound && !self.converged(applied) => {
+            Some(quiet) if at > quiet.max(healed) + self.bound && !self.converged(applied, amnesia) => {
                 let far: Vec<String> = (0..self.nodes.len())
                     .map(|node| applied.applied(node).map_or("none".into(), |slot| slot.to_string()))
                     .collect();
@@ -172,49 +213,123 @@ mod tests {
         Instant::ZERO + Duration::from_secs(seconds)
     }
 
-    fn healed() -> (Liveness, StablePrefix) {
-        let mut oracle = Liveness::new(2, BOUND);
-        (0..2).for_each(|node| oracle.lifecycle(NodeId(node), true));
+    struct Group {
+        oracle: Liveness,
+        applied: StablePrefix,
+        amnesia: Amnesia,
+    }
+
+    /// A group of `nodes` that run and were healed at second 10; each has installed what is below slot 3.
+    fn healed(nodes: u8) -> Group {
+        let (mut oracle, mut applied) = (Liveness::new(nodes.into(), BOUND), StablePrefix::new(nodes.into()));
+        (0..nodes).for_each(|node| oracle.lifecycle(NodeId(node), true));
         oracle.healed(second(10));
-        (oracle, StablePrefix::new(2))
+        let story: Vec<Told> = (0..nodes).map(|node| at(node).install(3, 1)).collect();
+        assert_holds(&mut applied, &story);
+        Group { oracle, applied, amnesia: Amnesia::new(nodes.into()) }
+    }
+
+    impl Group {
+        fn apply(&mut self, nodes: &[u8], slot: u64) {
+            let story: Vec<Told> = nodes.iter().map(|&node| at(node).apply(slot, 7, 1, &[])).collect();
+            assert_holds(&mut self.applied, &story);
+        }
+
+        fn look(&mut self, seconds: u64) -> Verdict {
+            self.oracle.look(second(seconds), Some(Slot(3)), &self.applied, &self.amnesia)
+        }
+
+        fn finish(&mut self, seconds: u64) -> Verdict {
+            self.oracle.finish(second(seconds), Some(Slot(3)), &self.applied, &self.amnesia)
+        }
+
+        fn halt(&mut self, node: u8, cause: HaltCause) -> Verdict {
+            self.oracle.halt(NodeId(node), cause, "why", &self.amnesia)
+        }
     }
 
     #[test]
     fn a_cluster_that_applies_and_converges_in_time_is_live() {
-        let (mut oracle, mut applied) = healed();
-        assert_eq!(oracle.look(second(11), None, &applied), Ok(()));
-        assert_holds(&mut applied, &[at(0).apply(3, 7, 1, &[]), at(1).apply(3, 7, 1, &[])]);
-        assert_eq!(oracle.look(second(12), Some(Slot(3)), &applied), Ok(()));
-        assert!(oracle.is_satisfied() && oracle.converged(&applied));
-        oracle.quiet(second(12));
-        assert_eq!(oracle.finish(second(60), Some(Slot(3)), &applied), Ok(()));
+        let mut group = healed(2);
+        assert_eq!(group.oracle.look(second(11), None, &group.applied, &group.amnesia), Ok(()));
+        group.apply(&[0, 1], 3);
+        assert_eq!(group.look(12), Ok(()));
+        assert!(group.oracle.is_satisfied() && group.oracle.converged(&group.applied, &group.amnesia));
+        group.oracle.quiet(second(12));
+        assert_eq!(group.finish(60), Ok(()));
     }
 
     #[test]
     fn a_replica_that_lags_is_down_or_stopped_is_caught_after_the_bound() {
-        let (mut oracle, mut applied) = healed();
-        assert_holds(&mut applied, &[at(0).apply(3, 7, 1, &[])]);
-        assert_eq!(oracle.look(second(17), Some(Slot(3)), &applied), Ok(()));
-        assert_eq!(oracle.look(second(18), Some(Slot(3)), &applied).unwrap_err().invariant, "I19");
+        let mut group = healed(2);
+        group.apply(&[0], 3);
+        assert_eq!(group.look(17), Ok(()));
+        assert_eq!(group.look(18).unwrap_err().invariant, "I19");
 
-        let (mut oracle, mut applied) = healed();
-        assert_holds(&mut applied, &[at(0).apply(3, 7, 1, &[]), at(1).apply(3, 7, 1, &[])]);
-        oracle.lifecycle(NodeId(1), false);
-        applied.started(NodeId(1), Incarnation(2));
-        assert!(oracle.look(second(18), Some(Slot(3)), &applied).unwrap_err().what.contains("n1 is down"));
+        let mut group = healed(2);
+        group.apply(&[0, 1], 3);
+        group.oracle.lifecycle(NodeId(1), false);
+        group.applied.started(NodeId(1), Incarnation(2));
+        assert!(group.look(18).unwrap_err().what.contains("n1 is down"));
 
-        let (mut oracle, _) = healed();
-        assert_eq!(oracle.halt(NodeId(0), "a failed sync").unwrap_err().invariant, "I19");
+        for cause in [HaltCause::Device, HaltCause::Foreign, HaltCause::Full, HaltCause::Lost] {
+            assert_eq!(healed(3).halt(0, cause).unwrap_err().invariant, "I19");
+        }
+    }
+
+    #[test]
+    fn a_replica_that_refuses_a_destroyed_device_is_excused_while_a_quorum_is_left() {
+        let mut group = healed(3);
+        group.amnesia.struck(NodeId(0));
+        assert_eq!(group.halt(0, HaltCause::Lost), Ok(()));
+        group.oracle.lifecycle(NodeId(0), false);
+        group.apply(&[1, 2], 3);
+        assert_eq!(group.look(18), Ok(()));
+        assert!(group.oracle.converged(&group.applied, &group.amnesia));
+        // It has to come back if it starts again and does not refuse.
+        group.oracle.lifecycle(NodeId(0), true);
+        assert!(!group.oracle.converged(&group.applied, &group.amnesia));
+
+        let mut group = healed(3);
+        group.amnesia.struck(NodeId(0));
+        assert_eq!(
+            group.halt(0, HaltCause::Device).unwrap_err().invariant,
+            "I19",
+            "another cause excuses nothing"
+        );
+        group.amnesia.struck(NodeId(1));
+        assert_eq!(group.halt(0, HaltCause::Lost), Ok(()));
+        assert_eq!(group.halt(1, HaltCause::Lost).unwrap_err().invariant, "I19", "no quorum is left");
+    }
+
+    #[test]
+    fn an_amnesiac_has_to_learn_and_is_no_voter() {
+        let amnesiac = || {
+            let mut group = healed(3);
+            group.amnesia.struck(NodeId(0));
+            assert_holds(&mut group.amnesia, &[at(0).amnesiac()]);
+            group
+        };
+        let mut group = amnesiac();
+        group.apply(&[1, 2], 3);
+        assert!(group.look(18).unwrap_err().what.contains("n0"));
+        let mut group = amnesiac();
+        group.amnesia.struck(NodeId(1));
+        assert_eq!(
+            group.halt(1, HaltCause::Lost).unwrap_err().invariant,
+            "I19",
+            "one voter is no quorum of three"
+        );
     }
 
     #[test]
     fn replicas_that_never_converge_and_clients_that_wait_for_ever_are_caught() {
-        let (mut oracle, mut applied) = healed();
-        let story = [at(0).apply(3, 7, 1, &[]), at(1).apply(3, 7, 1, &[]), at(0).apply(4, 8, 1, &[])];
-        assert_holds(&mut applied, &story);
-        assert_eq!(oracle.look(second(12), Some(Slot(3)), &applied), Ok(()));
-        assert!(oracle.finish(second(40), Some(Slot(3)), &applied).unwrap_err().what.contains("client"));
-        oracle.quiet(second(12));
-        assert!(oracle.finish(second(40), Some(Slot(3)), &applied).unwrap_err().what.contains("converged"));
+        let mut group = healed(2);
+        group.apply(&[0, 1], 3);
+        group.apply(&[0], 4);
+        assert_eq!(group.look(12), Ok(()));
+        assert!(group.finish(40).unwrap_err().what.contains("client"));
+        group.oracle.quiet(second(12));
+        assert!(group.finish(40).unwrap_err().what.contains("converged"));
     }
 }

@@ -3,13 +3,15 @@
 //!
 //! - [`Judge`] feeds them all; [`step`] is what they are fed
 //! - what is chosen: [`agreement`] I1, [`validity`] I2, [`prefix`] I3, [`majority`] I10
-//! - how it comes about: [`durability`] I4, [`one_value`] I5, [`phase_one`] I6, [`promises`] I8, [`ownership`] I9
-//! - what clients are owed: [`acknowledged`] I12, [`exactly_once`] I13, [`digests`] I15, [`liveness`] I19;
+//! - how it comes about: [`durability`] I4 and I22, [`one_value`] I5, [`phase_one`] I6, [`promises`] I8, [`ownership`]
+//!   I9, [`amnesia`] I20
+//! - what clients are owed: [`acknowledged`] I12, [`exactly_once`] I13, [`digests`] I15 and I21, [`liveness`] I19;
 //!   linearizability, I14 and I16, is judged by [`crate::linearizable`]
 //! - [`events`] keeps the protocol trace for outsiders
 
 pub mod acknowledged;
 pub mod agreement;
+pub mod amnesia;
 mod by_slot;
 pub mod digests;
 pub mod durability;

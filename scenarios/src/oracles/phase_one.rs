@@ -13,8 +13,13 @@ use seedfast_core::paxos::{Ballot, Slot, ValueId};
 use seedfast_core::{NodeId, PeerSet};
 use std::collections::BTreeMap;
 
-/// The votes of one promise, in order of slots.
-type Report = Vec<VoteSeen>;
+/// One promise.
+struct Report {
+    /// The first slot that it speaks of.
+    from: Slot,
+    /// Its votes, in order of slots.
+    votes: Vec<VoteSeen>,
+}
 
 #[derive(Default)]
 struct Round {
@@ -31,7 +36,8 @@ pub struct PhaseOne {
 }
 
 fn vote_at(report: &Report, slot: Slot) -> Option<&VoteSeen> {
-    report.binary_search_by_key(&slot, |vote| vote.slot).ok().map(|index| &report[index])
+    let found = report.votes.binary_search_by_key(&slot, |vote| vote.slot);
+    found.ok().map(|index| &report.votes[index])
 }
 
 fn ballot_at(report: &Report, slot: Slot) -> Ballot {
@@ -64,14 +70,17 @@ impl PhaseOne {
         if round.from.is_none_or(|from| slot < from) {
             return short("and its prepare never asked about that slot".into());
         }
-        let reports = |node: NodeId| &round.reports[usize::from(node.0)];
-        if let Some(absent) = quorum.iter().find(|node| reports(*node).is_empty()) {
+        // A promise that begins behind the slot says nothing about it.
+        let reports = |node: NodeId| {
+            round.reports[usize::from(node.0)].iter().filter(move |report| report.from <= slot)
+        };
+        if let Some(absent) = quorum.iter().find(|node| reports(*node).next().is_none()) {
             return short(format!("counting a promise that {absent} never gave"));
         }
         // The lowest ballot that each member's promises can leave at the slot; the highest of those binds at least.
         let least = quorum
             .iter()
-            .map(|node| reports(node).iter().map(|report| ballot_at(report, slot)).min().unwrap_or_default())
+            .map(|node| reports(node).map(|report| ballot_at(report, slot)).min().unwrap_or_default())
             .max()
             .unwrap_or_default();
         if least == Ballot::ZERO {
@@ -105,13 +114,14 @@ impl Oracle for PhaseOne {
                 round.from = Some(round.from.map_or(from, |before| before.min(from)));
                 Ok(())
             }
-            Step::Promise { ballot, votes } => {
+            Step::Promise { ballot, from, votes } => {
                 let reports = &mut self.round(ballot).reports[by.index()];
-                let same = |report: &Report| votes.iter().eq(report.iter().copied());
+                let same =
+                    |report: &Report| report.from == from && votes.iter().eq(report.votes.iter().copied());
                 if !reports.iter().any(same) {
-                    let mut report: Report = votes.iter().collect();
-                    report.sort_by_key(|vote| vote.slot);
-                    reports.push(report);
+                    let mut votes: Vec<VoteSeen> = votes.iter().collect();
+                    votes.sort_by_key(|vote| vote.slot);
+                    reports.push(Report { from, votes });
                 }
                 Ok(())
             }
@@ -186,6 +196,8 @@ mod tests {
         let other = at(1).promise(b(4, 1), &[]);
         breaks(&[start.clone(), own.clone(), other, at(0).propose(B, 0, 7, &[0, 1], &[])]);
         breaks(&[own.clone(), at(1).promise(B, &[]), at(0).propose(B, 0, 7, &[0, 1], &[])]);
+        let behind = at(1).promise_from(B, 1, &[]);
+        breaks(&[start.clone(), own.clone(), behind, at(0).propose(B, 0, 7, &[0, 1], &[])]);
         let above = at(0).prepare(B, 5);
         breaks(&[above, own, at(1).promise(B, &[]), at(0).propose(B, 4, 7, &[0, 1], &[])]);
     }

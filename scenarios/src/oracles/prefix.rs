@@ -1,4 +1,5 @@
-//! I3, stable prefix: a node never changes its mind about a slot, and applies slots one after the other.
+//! I3, stable prefix: a node never changes its mind about a slot, and applies slots one after the other, from the first
+//! one on. Only a snapshot that it installs lets it go on elsewhere, and only further on.
 
 use super::by_slot::BySlot;
 use super::{By, Oracle, Step, Verdict, broken};
@@ -59,12 +60,28 @@ impl Oracle for StablePrefix {
                 node.life = by.incarnation;
                 node.applied = None;
             }
-            if let Some(last) = node.applied
-                && slot != last.next()
-            {
-                return broken("I3", format!("{} applied slot {slot} after slot {last}", by.node));
+            if slot != node.applied.map_or(Slot(0), Slot::next) {
+                let after = node.applied.map_or("nothing".into(), |last| format!("slot {last}"));
+                return broken("I3", format!("{} applied slot {slot} after {after}", by.node));
             }
             node.applied = Some(slot);
+        }
+        if let Step::Install { slot, .. } = *step {
+            if node.life != by.incarnation {
+                node.life = by.incarnation;
+                node.applied = None;
+            }
+            let next = node.applied.map_or(Slot(0), Slot::next);
+            if slot <= next {
+                return broken(
+                    "I3",
+                    format!(
+                        "{} was to apply slot {next} and installed a snapshot of what is below {slot}",
+                        by.node
+                    ),
+                );
+            }
+            node.applied = Some(Slot(slot.0 - 1));
         }
         Ok(())
     }
@@ -96,7 +113,27 @@ mod tests {
         assert_breaks(&mut StablePrefix::new(1), "I3", &[at(0).decide(0, 7), at(0).life(2).decide(0, 8)]);
         let gap = [at(0).apply(0, 7, 1, &[]), at(0).apply(2, 8, 2, &[])];
         assert_breaks(&mut StablePrefix::new(1), "I3", &gap);
+        let late = [at(0).apply(1, 7, 1, &[])];
+        assert_breaks(&mut StablePrefix::new(1), "I3", &late);
         let twice = [at(0).apply(0, 7, 1, &[]), at(0).apply(0, 7, 1, &[])];
         assert_breaks(&mut StablePrefix::new(1), "I3", &twice);
+    }
+
+    #[test]
+    fn a_snapshot_lets_a_node_go_on_behind_it_and_never_back() {
+        let install = [
+            at(0).apply(0, 7, 1, &[]),
+            at(0).install(4, 9),
+            at(0).apply(4, 8, 2, &[]),
+            at(0).life(2).install(4, 9),
+            at(0).life(2).apply(4, 8, 2, &[]),
+        ];
+        assert_holds(&mut StablePrefix::new(1), &install);
+        let breaks = |story: &[Told]| assert_breaks(&mut StablePrefix::new(1), "I3", story);
+        breaks(&[at(0).install(4, 9), at(0).apply(5, 8, 2, &[])]);
+        breaks(&[at(0).install(4, 9), at(0).apply(3, 8, 2, &[])]);
+        breaks(&[at(0).install(4, 9), at(0).install(4, 9)]);
+        breaks(&[at(0).apply(0, 7, 1, &[]), at(0).install(1, 9)]);
+        breaks(&[at(0).install(4, 9), at(0).life(2).apply(4, 8, 2, &[])]);
     }
 }

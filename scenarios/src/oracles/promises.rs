@@ -1,8 +1,9 @@
 //! I8, truthful promises: a promise reports every vote that its node had announced at the slots asked about, under
 //! the announced ballot or a higher one.
 //!
-//! A slot that every voter knows to be decided may be forgotten by all, its votes with it: a promise that comes late
-//! is silent about it, and whoever still asked about it would not count that promise.
+//! A promise may begin later than it was asked to, and says so: behind what its node has trimmed, because a snapshot
+//! stands in for it, or behind what every voter knows to be decided. Whoever asked from further below does not count it
+//! for those slots (I6).
 
 use super::by_slot::BySlot;
 use super::step::Votes;
@@ -23,6 +24,8 @@ struct Announced {
 /// What every node voted for, and what every ballot asked about.
 pub struct TruthfulPromises {
     votes: Vec<BySlot<Announced>>,
+    /// The first slot that each node has not trimmed.
+    trimmed: Vec<Slot>,
     /// The highest slot from which a prepare of each ballot asked: a promise may answer the latest one.
     asked: BTreeMap<Ballot, Slot>,
     /// Who knows each slot to be decided.
@@ -34,11 +37,12 @@ impl TruthfulPromises {
     /// For `nodes` nodes.
     pub fn new(nodes: usize) -> Self {
         let votes = (0..nodes).map(|_| BySlot::default()).collect();
-        TruthfulPromises { votes, asked: BTreeMap::new(), decided: BySlot::default(), checks: 0 }
+        let trimmed = vec![Slot(0); nodes];
+        TruthfulPromises { votes, trimmed, asked: BTreeMap::new(), decided: BySlot::default(), checks: 0 }
     }
 
-    fn promise(&mut self, by: By, ballot: Ballot, votes: Votes<'_>) -> Verdict {
-        let Some(&from) = self.asked.get(&ballot) else {
+    fn promise(&mut self, by: By, ballot: Ballot, from: Slot, votes: Votes<'_>) -> Verdict {
+        let Some(&asked) = self.asked.get(&ballot) else {
             return broken("I8", format!("{} promised ballot {ballot}, which nobody prepared", by.node));
         };
         self.checks += 1;
@@ -50,8 +54,11 @@ impl TruthfulPromises {
         }
         // A vote under this very ballot is its own leader's proposal: a repeated promise need not report it.
         let everyone = self.votes.len();
-        let forgotten = |slot| self.decided.get(slot).is_some_and(|nodes| nodes.len() == everyone);
-        let hidden = self.votes[by.index()].from(from).find(|(slot, entry)| {
+        let forgotten = |slot| {
+            let known = self.decided.get(slot).is_some_and(|nodes| nodes.len() == everyone);
+            slot < from && (from <= self.trimmed[by.index()] || known)
+        };
+        let hidden = self.votes[by.index()].from(asked).find(|(slot, entry)| {
             entry.ballot > Ballot::ZERO
                 && entry.ballot < ballot
                 && (entry.checked != self.checks || entry.reported < entry.ballot)
@@ -88,7 +95,12 @@ impl Oracle for TruthfulPromises {
                 *nodes = nodes.with(by.node);
                 Ok(())
             }
-            Step::Promise { ballot, votes } => self.promise(by, ballot, votes),
+            Step::Promise { ballot, from, votes } => self.promise(by, ballot, from, votes),
+            Step::Trim { below: slot } | Step::Restart { first: slot, .. } => {
+                let trimmed = &mut self.trimmed[by.index()];
+                *trimmed = slot.max(*trimmed);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -117,14 +129,28 @@ mod tests {
 
     #[test]
     fn a_vote_at_a_slot_that_all_know_to_be_decided_may_be_forgotten() {
-        let late = |known: &[u8]| {
+        let late = |known: &[u8], from: u64| {
             let mut story = vec![at(0).accept(1, b(2, 2), 7), at(1).prepare(B, 1)];
             story.extend(known.iter().map(|&node| at(node).decide(1, 7)));
-            story.push(at(0).promise(B, &[]));
+            story.push(at(0).promise_from(B, from, &[]));
             story
         };
-        assert_holds(&mut TruthfulPromises::new(2), &late(&[0, 1]));
-        assert_breaks(&mut TruthfulPromises::new(2), "I8", &late(&[0]));
+        assert_holds(&mut TruthfulPromises::new(2), &late(&[0, 1], 2));
+        assert_breaks(&mut TruthfulPromises::new(2), "I8", &late(&[0], 2));
+        assert_breaks(&mut TruthfulPromises::new(2), "I8", &late(&[0, 1], 1));
+    }
+
+    #[test]
+    fn a_vote_that_a_snapshot_stands_in_for_may_be_forgotten_if_the_promise_says_so() {
+        let late = |trimmed: Told, from: u64| {
+            let vote = at(0).accept(1, b(2, 2), 7);
+            [vote, at(1).prepare(B, 0), trimmed, at(0).promise_from(B, from, &[])]
+        };
+        assert_holds(&mut TruthfulPromises::new(2), &late(at(0).trim(2), 2));
+        assert_holds(&mut TruthfulPromises::new(2), &late(at(0).life(2).restart_from(B, 2, &[]), 2));
+        assert_breaks(&mut TruthfulPromises::new(2), "I8", &late(at(0).trim(2), 1));
+        assert_breaks(&mut TruthfulPromises::new(2), "I8", &late(at(0).trim(1), 2));
+        assert_breaks(&mut TruthfulPromises::new(2), "I8", &late(at(1).trim(2), 2));
     }
 
     #[test]

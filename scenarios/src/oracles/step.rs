@@ -3,7 +3,7 @@
 //! The layout is the one of `seedfast_core::paxos::observe`; a test here holds the two together.
 
 use seedfast_core::codec::{Malformed, Reader};
-use seedfast_core::paxos::observe::{CommandSeen, VoteSeen};
+use seedfast_core::paxos::observe::{CommandSeen, HaltCause, VoteSeen};
 use seedfast_core::paxos::{Ballot, Slot, ValueId};
 use seedfast_core::{Incarnation, Instant, NodeId, ObservationKind, PeerSet, SessionId};
 
@@ -93,17 +93,21 @@ fn word(bytes: &[u8], index: usize) -> u64 {
 #[expect(missing_docs, reason = "said once, at the core's `Observation`")]
 pub enum Step<'a> {
     Prepare { ballot: Ballot, from: Slot },
-    Promise { ballot: Ballot, votes: Votes<'a> },
+    Promise { ballot: Ballot, from: Slot, votes: Votes<'a> },
     Propose { ballot: Ballot, slot: Slot, value: ValueId, quorum: PeerSet, commands: Commands<'a> },
     Accept { vote: VoteSeen },
     Decide { slot: Slot, value: ValueId },
     Leader { ballot: Ballot },
     StepDown { ballot: Ballot },
-    Restart { promised: Ballot, votes: Votes<'a> },
+    Restart { promised: Ballot, first: Slot, votes: Votes<'a> },
     Apply { slot: Slot, value: ValueId, digest: u64, executed: Commands<'a> },
     Read { index: Slot, ballot: Ballot },
     Refused { from: NodeId, why: u8 },
-    Halt { why: &'a str },
+    Halt { cause: HaltCause, why: &'a str },
+    Snapshot { slot: Slot, digest: u64 },
+    Install { slot: Slot, digest: u64 },
+    Trim { below: Slot },
+    Amnesiac,
 }
 
 impl<'a> Step<'a> {
@@ -116,7 +120,7 @@ impl<'a> Step<'a> {
         let fields = &mut fields;
         let step = match kind.0 {
             1 => Step::Prepare { ballot: ballot(fields)?, from: slot(fields)? },
-            2 => Step::Promise { ballot: ballot(fields)?, votes: Votes::read(fields)? },
+            2 => Step::Promise { ballot: ballot(fields)?, from: slot(fields)?, votes: Votes::read(fields)? },
             3 => Step::Propose {
                 ballot: ballot(fields)?,
                 slot: slot(fields)?,
@@ -134,7 +138,9 @@ impl<'a> Step<'a> {
             5 => Step::Decide { slot: slot(fields)?, value: ValueId(fields.u64()?) },
             6 => Step::Leader { ballot: ballot(fields)? },
             7 => Step::StepDown { ballot: ballot(fields)? },
-            8 => Step::Restart { promised: ballot(fields)?, votes: Votes::read(fields)? },
+            8 => {
+                Step::Restart { promised: ballot(fields)?, first: slot(fields)?, votes: Votes::read(fields)? }
+            }
             9 => Step::Apply {
                 slot: slot(fields)?,
                 value: ValueId(fields.u64()?),
@@ -144,9 +150,14 @@ impl<'a> Step<'a> {
             10 => Step::Read { index: slot(fields)?, ballot: ballot(fields)? },
             11 => Step::Refused { from: NodeId(fields.u8()?), why: fields.u8()? },
             12 => {
+                let cause = HaltCause::of(fields.u8()?).ok_or(Malformed)?;
                 let why = core::str::from_utf8(fields.bytes(fields.remaining())?).map_err(|_| Malformed)?;
-                Step::Halt { why }
+                Step::Halt { cause, why }
             }
+            13 => Step::Snapshot { slot: slot(fields)?, digest: fields.u64()? },
+            14 => Step::Install { slot: slot(fields)?, digest: fields.u64()? },
+            15 => Step::Trim { below: slot(fields)? },
+            16 => Step::Amnesiac,
             _ => return Ok(None),
         };
         fields.end()?;
@@ -178,17 +189,21 @@ mod tests {
         let (votes, commands) = (vec![vote(1), vote(2)], vec![command(1), command(2)]);
         let all = [
             Observation::Prepare { ballot, from: slot },
-            Observation::Promise { ballot, votes: votes.clone() },
+            Observation::Promise { ballot, from: slot, votes: votes.clone() },
             Observation::Propose { ballot, slot, value, quorum: PeerSet(7), commands: commands.clone() },
             Observation::Accept { vote: vote(8) },
             Observation::Decide { slot, value },
             Observation::Leader { ballot },
             Observation::StepDown { ballot },
-            Observation::Restart { promised: ballot, votes },
+            Observation::Restart { promised: ballot, first: slot, votes },
             Observation::Apply { slot, value, digest: 3, executed: commands },
             Observation::Read { index: slot, ballot },
             Observation::Refused { from: NodeId(2), why: 6 },
-            Observation::Halt { why: "the sync failed".into() },
+            Observation::Halt { cause: HaltCause::Lost, why: "the sync failed".into() },
+            Observation::Snapshot { slot, digest: 4 },
+            Observation::Install { slot, digest: 5 },
+            Observation::Trim { below: slot },
+            Observation::Amnesiac,
         ];
         for observation in all {
             let mut bytes = Vec::new();
@@ -196,8 +211,8 @@ mod tests {
             let step = Step::decode(observation.kind(), &bytes).expect("well-formed").expect("the core's");
             let again = match step {
                 Step::Prepare { ballot, from } => Observation::Prepare { ballot, from },
-                Step::Promise { ballot, votes } => {
-                    Observation::Promise { ballot, votes: votes.iter().collect() }
+                Step::Promise { ballot, from, votes } => {
+                    Observation::Promise { ballot, from, votes: votes.iter().collect() }
                 }
                 Step::Propose { ballot, slot, value, quorum, commands } => {
                     Observation::Propose { ballot, slot, value, quorum, commands: commands.iter().collect() }
@@ -206,15 +221,19 @@ mod tests {
                 Step::Decide { slot, value } => Observation::Decide { slot, value },
                 Step::Leader { ballot } => Observation::Leader { ballot },
                 Step::StepDown { ballot } => Observation::StepDown { ballot },
-                Step::Restart { promised, votes } => {
-                    Observation::Restart { promised, votes: votes.iter().collect() }
+                Step::Restart { promised, first, votes } => {
+                    Observation::Restart { promised, first, votes: votes.iter().collect() }
                 }
                 Step::Apply { slot, value, digest, executed } => {
                     Observation::Apply { slot, value, digest, executed: executed.iter().collect() }
                 }
                 Step::Read { index, ballot } => Observation::Read { index, ballot },
                 Step::Refused { from, why } => Observation::Refused { from, why },
-                Step::Halt { why } => Observation::Halt { why: why.into() },
+                Step::Halt { cause, why } => Observation::Halt { cause, why: why.into() },
+                Step::Snapshot { slot, digest } => Observation::Snapshot { slot, digest },
+                Step::Install { slot, digest } => Observation::Install { slot, digest },
+                Step::Trim { below } => Observation::Trim { below },
+                Step::Amnesiac => Observation::Amnesiac,
             };
             assert_eq!(again, observation);
             for end in 0..bytes.len() {

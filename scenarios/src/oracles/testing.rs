@@ -1,7 +1,7 @@
 //! Stories for the oracles' tests: `at(0).accept(3, b(1, 0), 7)`.
 
 use super::{By, Oracle, Step};
-use seedfast_core::paxos::observe::{CommandSeen, Observation, VoteSeen};
+use seedfast_core::paxos::observe::{CommandSeen, HaltCause, Observation, VoteSeen};
 use seedfast_core::paxos::{Ballot, Slot, ValueId};
 use seedfast_core::{Incarnation, Instant, NodeId, PeerSet, SessionId};
 
@@ -53,7 +53,11 @@ impl Teller {
     }
 
     pub(crate) fn promise(self, ballot: Ballot, reported: &[(u64, Ballot, u64)]) -> Told {
-        self.tells(Observation::Promise { ballot, votes: votes(reported) })
+        self.promise_from(ballot, 0, reported)
+    }
+
+    pub(crate) fn promise_from(self, ballot: Ballot, from: u64, reported: &[(u64, Ballot, u64)]) -> Told {
+        self.tells(Observation::Promise { ballot, from: Slot(from), votes: votes(reported) })
     }
 
     pub(crate) fn propose(
@@ -82,7 +86,27 @@ impl Teller {
     }
 
     pub(crate) fn restart(self, promised: Ballot, found: &[(u64, Ballot, u64)]) -> Told {
-        self.tells(Observation::Restart { promised, votes: votes(found) })
+        self.restart_from(promised, 0, found)
+    }
+
+    pub(crate) fn restart_from(self, promised: Ballot, first: u64, found: &[(u64, Ballot, u64)]) -> Told {
+        self.tells(Observation::Restart { promised, first: Slot(first), votes: votes(found) })
+    }
+
+    pub(crate) fn snapshot(self, slot: u64, digest: u64) -> Told {
+        self.tells(Observation::Snapshot { slot: Slot(slot), digest })
+    }
+
+    pub(crate) fn install(self, slot: u64, digest: u64) -> Told {
+        self.tells(Observation::Install { slot: Slot(slot), digest })
+    }
+
+    pub(crate) fn trim(self, below: u64) -> Told {
+        self.tells(Observation::Trim { below: Slot(below) })
+    }
+
+    pub(crate) fn amnesiac(self) -> Told {
+        self.tells(Observation::Amnesiac)
     }
 
     pub(crate) fn apply(self, slot: u64, value: u64, digest: u64, executed: &[(u64, u64)]) -> Told {
@@ -91,7 +115,11 @@ impl Teller {
     }
 
     pub(crate) fn halt(self, why: &str) -> Told {
-        self.tells(Observation::Halt { why: why.into() })
+        self.tells(Observation::Halt { cause: HaltCause::Device, why: why.into() })
+    }
+
+    pub(crate) fn refuses(self, why: &str) -> Told {
+        self.tells(Observation::Halt { cause: HaltCause::Lost, why: why.into() })
     }
 }
 

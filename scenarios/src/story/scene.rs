@@ -3,7 +3,7 @@
 use crate::oracles::{By, Judge, Step};
 use seedfast_core::client::{Response, Status};
 use seedfast_core::paxos::observe::CommandSeen;
-use seedfast_core::paxos::{Ballot, Config, Replica, format};
+use seedfast_core::paxos::{Ballot, Config, Replica, Slot, format};
 use seedfast_core::{Duration, Geometry, GroupId, Incarnation, Instant, NodeId, PeerSet, Process, SessionId};
 use seedfast_kv::{Reply, Store};
 use seedfast_sim::CLUSTER;
@@ -61,6 +61,8 @@ pub(super) struct StoryScene {
     judge: Judge,
     opened: Option<SessionId>,
     words: BTreeMap<CommandSeen, String>,
+    /// What took effect at each slot.
+    by_slot: BTreeMap<Slot, Vec<String>>,
     answers: Vec<Answer>,
     events: Vec<Event>,
     /// What the judge said about an answer; reported with the next observation.
@@ -77,6 +79,7 @@ impl StoryScene {
             judge,
             opened: None,
             words: BTreeMap::new(),
+            by_slot: BTreeMap::new(),
             answers: Vec::new(),
             events: Vec::new(),
             broken: None,
@@ -136,7 +139,7 @@ impl StoryScene {
         let raise = |known: &mut Known, ballot: Ballot| known.promised = known.promised.max(ballot);
         match step {
             Step::Prepare { ballot, from } => self.tell(by, format!("prepares {ballot} from slot {from}")),
-            Step::Promise { ballot, votes } => {
+            Step::Promise { ballot, votes, .. } => {
                 raise(&mut self.nodes[index], *ballot);
                 let votes: Vec<String> =
                     votes.iter().map(|vote| format!("{}@{}", vote.slot, vote.ballot)).collect();
@@ -162,20 +165,37 @@ impl StoryScene {
                 self.tell(by, format!("accepts slot {} under {}", vote.slot, vote.ballot));
             }
             Step::Decide { slot, .. } => self.tell(by, format!("knows slot {slot} decided")),
-            Step::Restart { promised, votes } => {
+            Step::Restart { promised, first, votes } => {
                 let known = &mut self.nodes[index];
                 *known = Known { promised: *promised, ..Known::default() };
                 if by.incarnation.0 > 1 {
-                    self.tell(by, format!("restarts, promised {promised}, {} votes", votes.iter().count()));
+                    let behind = if first.0 > 0 {
+                        format!(" behind a snapshot below slot {first}")
+                    } else {
+                        String::new()
+                    };
+                    let votes = votes.iter().count();
+                    self.tell(by, format!("restarts, promised {promised}, {votes} votes{behind}"));
                 }
             }
-            Step::Apply { executed, .. } => {
+            Step::Apply { slot, executed, .. } => {
                 let words = self.words_of(executed.iter());
                 let known = &mut self.nodes[index];
                 known.slots += 1;
-                known.applied.extend(words);
+                known.applied.extend(words.iter().cloned());
+                self.by_slot.insert(*slot, words);
             }
-            Step::Halt { why } => self.tell(by, format!("halts: {why}")),
+            Step::Snapshot { slot, .. } => self.tell(by, format!("has a durable snapshot below slot {slot}")),
+            Step::Install { slot, .. } => {
+                let words =
+                    self.by_slot.range(..*slot).flat_map(|(_, words)| words.iter().cloned()).collect();
+                let known = &mut self.nodes[index];
+                (known.slots, known.applied) = (slot.0, words);
+                self.tell(by, format!("installs a snapshot below slot {slot}"));
+            }
+            Step::Trim { below } => self.tell(by, format!("forgets what is below slot {below}")),
+            Step::Amnesiac => self.tell(by, "has lost its memory and only learns".into()),
+            Step::Halt { why, .. } => self.tell(by, format!("halts: {why}")),
             Step::Read { index, ballot } => {
                 self.tell(by, format!("answers a read below slot {index} under {ballot}"));
             }
