@@ -9,6 +9,7 @@
 //! - [`paxos`]: multi-Paxos with pipelining, batching, elections, read-index and catch-up (`docs/paxos.md`)
 //! - [`machine`]: what a user of the core writes
 //! - [`runtime`]: the only door to the outside, and the loop that drives a process from it
+//! - [`transport`]: what replicas say to each other over streams of bytes
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -32,6 +33,7 @@ pub mod random;
 pub mod runtime;
 pub mod storage;
 pub mod time;
+pub mod transport;
 
 pub use buffer::{Buffer, BufferMut, Pool};
 pub use id::{
