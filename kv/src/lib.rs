@@ -10,6 +10,7 @@
 //! - [`value`]: strings and lists, each with a hash that an append extends
 //! - [`snapshot`]: the canonical encoding of the whole state, written while commands go on; [`limits`]: how large
 //!   anything may grow
+//! - [`resp`]: the protocol of Redis clients
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -20,6 +21,7 @@ pub mod command;
 pub mod integer;
 pub mod limits;
 pub mod reply;
+pub mod resp;
 mod restore;
 pub mod snapshot;
 pub mod store;
