@@ -10,11 +10,13 @@
 //! - [`machine`]: what a user of the core writes
 //! - [`runtime`]: the only door to the outside, and the loop that drives a process from it
 //! - [`transport`]: what replicas say to each other over streams of bytes
+//! - [`block`], [`nvm`]: how a chain of storage steps becomes writes and syncs, or stores, flushes and fences
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+pub mod block;
 pub mod buffer;
 pub mod client;
 pub mod clock;
