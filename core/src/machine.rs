@@ -62,10 +62,16 @@ pub trait StateMachine {
     /// [`Malformed`] if they cannot be those of one: the restore is over then, and nothing has changed.
     fn restore_chunk(&mut self, bytes: &[u8]) -> Result<(), Malformed>;
 
+    /// Whether the bytes taken since [`restore_begin`](Self::restore_begin) are a whole snapshot; nothing changes.
+    ///
+    /// # Errors
+    /// [`Malformed`] if they are none, or none was begun.
+    fn restore_check(&self) -> Result<(), Malformed>;
+
     /// The bytes were all: their state takes the place of this one, and a freeze of this one is over.
     ///
     /// # Errors
-    /// [`Malformed`] if they are no whole snapshot, or none was begun: nothing has changed then.
+    /// That of [`restore_check`](Self::restore_check): nothing has changed then.
     fn restore_end(&mut self) -> Result<(), Malformed>;
 
     /// Appends an encoding of the whole state at once.

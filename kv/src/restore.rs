@@ -63,9 +63,15 @@ impl Restoring {
         Ok(())
     }
 
+    /// Whether the bytes were all.
+    pub(crate) fn check(&self) -> Result<(), Malformed> {
+        require(matches!(self.expected, Expected::Nothing))
+    }
+
     /// The state, if the bytes were all.
     pub(crate) fn end(self) -> Result<Table, Malformed> {
-        if matches!(self.expected, Expected::Nothing) { Ok(self.table) } else { Err(Malformed) }
+        self.check()?;
+        Ok(self.table)
     }
 
     /// How many bytes the item at the front of `rest` took; `None` if it is not all there yet.

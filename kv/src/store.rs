@@ -359,6 +359,10 @@ impl StateMachine for Store {
         taken
     }
 
+    fn restore_check(&self) -> Result<(), Malformed> {
+        self.restoring.as_ref().ok_or(Malformed)?.check()
+    }
+
     fn restore_end(&mut self) -> Result<(), Malformed> {
         self.table = self.restoring.take().ok_or(Malformed)?.end()?;
         Ok(())

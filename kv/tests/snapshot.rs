@@ -98,10 +98,13 @@ proptest! {
         let (mut rest, mut cuts) = (&bytes[..], cuts.iter().cycle());
         while !rest.is_empty() {
             let (now, later) = rest.split_at(rest.len().min(*cuts.next().expect("it is a cycle")));
+            prop_assert_eq!(copy.restore_check(), Err(Malformed));
             prop_assert_eq!(copy.restore_chunk(now), Ok(()));
             prop_assert_eq!(copy.digest(), old, "until the end, the old state stands");
             rest = later;
         }
+        prop_assert_eq!(copy.restore_check(), Ok(()));
+        prop_assert_eq!(copy.digest(), old, "a check changes nothing");
         prop_assert_eq!(copy.restore_end(), Ok(()));
         prop_assert_eq!(snapshot(&copy), bytes);
         prop_assert!(copy.audit());

@@ -56,6 +56,9 @@ impl StateMachine for Sum {
         self.coming.extend_from_slice(bytes);
         Ok(())
     }
+    fn restore_check(&self) -> Result<(), Malformed> {
+        if self.coming.len() == 16 { Ok(()) } else { Err(Malformed) }
+    }
     fn restore_end(&mut self) -> Result<(), Malformed> {
         let coming = std::mem::take(&mut self.coming);
         let mut fields = Reader::new(&coming);
