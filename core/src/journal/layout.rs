@@ -12,7 +12,7 @@ pub const GRAIN: u64 = 64;
 /// The smallest and the largest place of one metadata copy, in bytes; it is a power of two.
 pub const COPY_MIN: u64 = 256;
 /// See [`COPY_MIN`].
-pub const COPY_MAX: u64 = 64 << 10;
+pub const COPY_MAX: u64 = 16 << 10;
 /// The default never makes the log larger than this, because recovery holds it in memory.
 const LOG_DEFAULT: u64 = 256 << 20;
 
@@ -91,7 +91,7 @@ impl fmt::Display for FormatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             FormatError::Copy => f.write_str(
-                "the place of a metadata copy must be a power of two from 256 to 65536 and a multiple of the unit",
+                "the place of a metadata copy must be a power of two from 256 to 16384 and a multiple of the unit",
             ),
             FormatError::Alignment => {
                 f.write_str("snapshot areas and segments must be multiples of the device's unit")

@@ -145,7 +145,7 @@ impl Metadata {
     /// What stands at the beginning of `bytes`, of which the copy's place is no longer.
     pub fn read(bytes: &[u8]) -> MetadataCopy {
         if bytes.len() < FIXED as usize || word(bytes, 8) != METADATA_MAGIC {
-            let blank = bytes.iter().all(|byte| *byte == 0);
+            let blank = bytes.iter().take(FIXED as usize).all(|byte| *byte == 0);
             return if blank { MetadataCopy::Empty } else { MetadataCopy::Unknown };
         }
         let length = word(bytes, 16) as usize;

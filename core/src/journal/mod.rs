@@ -7,16 +7,26 @@
 //! - [`layout`]: who a device belongs to, where the parts stand, formatting
 //! - [`frame`], [`metadata`], [`mark`]: the encodings
 //! - [`row`], [`refusal`]: what recovery can meet, and why it can refuse
+//! - [`recovery`]: reading a journal back; `decide` is its table, over bytes alone
+//! - [`writer`]: group commit, the durable mark, checkpoints; [`pieces`]: snapshots
 
+mod decide;
 pub mod frame;
 pub mod layout;
 pub mod mark;
 pub mod metadata;
+pub mod pieces;
+pub mod recovery;
 pub mod refusal;
 pub mod row;
+pub mod writer;
 
+pub use decide::Expected;
 pub use frame::Kind;
 pub use layout::{FormatError, Identity, Layout, Options, Standing, format};
 pub use metadata::{Head, Metadata, Snapshot};
+pub use pieces::Partial;
+pub use recovery::{Record, Recovery, Restored, Setting, SnapshotFound, Step};
 pub use refusal::Refusal;
 pub use row::{Row, Rows};
+pub use writer::{Checkpoint, Full, Happened, Journal, NotNow};
