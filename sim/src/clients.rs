@@ -16,7 +16,7 @@ use crate::timers::{Check, NEVER, Timers};
 use crate::trace::encode::Carried;
 use crate::trace::{fate, stop};
 use crate::world::World;
-use seedfast_core::{Buffer, BufferMut, ConnectionId, GroupId, Input, Instant, Pool, SessionId};
+use seedfast_core::{Buffer, BufferMut, ConnectionId, GroupId, Input, Instant, NodeId, Pool, SessionId};
 
 /// A client endpoint.
 #[derive(Debug, Default)]
@@ -283,8 +283,8 @@ impl World {
             Cargo::Response { bytes } => {
                 if self.connections[connection as usize - 1].client_open {
                     self.trace.client_response(self.now, c as u8, connection, id);
-                    let connection = ConnectionId(connection);
-                    self.client_turn(c, ClientInput::Response { connection, bytes }, scene);
+                    let (connection, node) = (ConnectionId(connection), NodeId(n as u8));
+                    self.client_turn(c, ClientInput::Response { connection, node, bytes }, scene);
                 } else {
                     self.trace.stopped(self.now, id, stop::CONNECTION_GONE);
                     self.out.pool().recycle(bytes);
@@ -297,8 +297,8 @@ impl World {
                     self.clients[c].connected[n] = 0;
                     self.effects.count(Effect::ConnectionBroken);
                     self.trace.client_closed(self.now, c as u8, connection);
-                    let connection = ConnectionId(connection);
-                    self.client_turn(c, ClientInput::Closed { connection }, scene);
+                    let (connection, node) = (ConnectionId(connection), NodeId(n as u8));
+                    self.client_turn(c, ClientInput::Closed { connection, node }, scene);
                 }
             }
         }

@@ -47,6 +47,8 @@ pub enum ClientInput {
     Response {
         /// On which connection.
         connection: ConnectionId,
+        /// From whom.
+        node: NodeId,
         /// The bytes.
         bytes: Buffer,
     },
@@ -54,6 +56,8 @@ pub enum ClientInput {
     Closed {
         /// Which one.
         connection: ConnectionId,
+        /// To whom it was.
+        node: NodeId,
     },
     /// A timer is due.
     Timer {

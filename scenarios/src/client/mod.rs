@@ -154,7 +154,7 @@ impl Client {
             ClientInput::Timer { id: ATTEMPT } => self.unanswered(now, ledger, out),
             ClientInput::Timer { id: PATIENCE } => self.give_up(now, ledger, out),
             ClientInput::Timer { .. } => {}
-            // Nobody says which node the connection was to: asking once more than needed does no harm.
+            // Whichever connection it was: asking once more than needed does no harm.
             ClientInput::Closed { .. } => self.again_elsewhere(now, out),
             ClientInput::Response { bytes, .. } => match Response::decode(&bytes) {
                 Ok(response) => self.answered(now, &response, ledger, out),

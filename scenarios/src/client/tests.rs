@@ -112,7 +112,8 @@ impl Play {
         let mut bytes = Vec::new();
         Response { status, leader, session, sequence, payload }.encode(&mut bytes);
         self.now += 1_000;
-        self.turn(ClientInput::Response { connection: ConnectionId(1), bytes: Buffer::from(bytes) });
+        let (connection, bytes) = (ConnectionId(1), Buffer::from(bytes));
+        self.turn(ClientInput::Response { connection, node: NodeId(0), bytes });
     }
 
     /// Answers the last request.
@@ -183,7 +184,7 @@ fn a_hint_is_followed_at_once_and_two_nodes_that_point_at_each_other_are_not_fol
 #[test]
 fn a_broken_connection_and_a_lost_leader_lead_to_another_attempt() {
     let mut play = Play::appending();
-    play.turn(ClientInput::Closed { connection: ConnectionId(1) });
+    play.turn(ClientInput::Closed { connection: ConnectionId(1), node: NodeId(0) });
     play.wait();
     assert_eq!(play.asked.len(), 3);
     play.answer(Status::InDoubt);
