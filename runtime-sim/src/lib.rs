@@ -1,10 +1,32 @@
-//! The `Runtime` trait over the simulated world. **Nothing of it is built yet.**
+//! The [`Runtime`](seedfast_core::runtime::Runtime) trait over the simulated world: async code runs deterministically.
 //!
-//! It will hold a deterministic executor on top of `seedfast-sim`, for code that is async: the key-value server's
-//! connections, client libraries, tools. Clock, sleep, spawn, randomness, message endpoints, byte streams and devices
-//! will all be the world's; which task runs next, which branch of a `select` wins and when a timer fires will follow
-//! from the seed. It will run the same conformance suite, generic over `Runtime`, as `seedfast-runtime-real`.
+//! - [`AsyncNode`] makes async code a process: every fault of the world (a crash at any output, a pause, a partition,
+//!   a torn disk, an odd clock) applies to it, and a crash drops its tasks where they wait
+//! - [`AsyncClient`] makes it a client of a scene
+//! - [`SimRuntime`] is what both are handed: clock, alarms, tasks, peers, devices, streams
 //!
-//! Until then campaigns need nothing from here: `seedfast-sim` drives a [`Process`](seedfast_core::Process) directly,
-//! and will go on doing so afterwards, because it is faster.
+//! Which ready task runs next, which side of a [`race`](seedfast_core::runtime::race::race) is asked first, where a
+//! stream is cut and how much a read brings are drawn from the entropy that a life starts with, keyed by the instant
+//! and the place: the same seed gives the same order, and other seeds try others. A task that finds an order of its
+//! own, in a randomly keyed map for example, is caught when its seed is run again.
+//!
+//! Campaigns that need no async code drive their processes directly: that is faster.
 #![forbid(unsafe_code)]
+
+mod alarms;
+mod choices;
+mod client;
+mod device;
+mod endpoint;
+mod executor;
+mod node;
+mod runtime;
+mod stream;
+
+pub use client::AsyncClient;
+pub use device::SimDevice;
+pub use endpoint::SimEndpoint;
+pub use executor::SimTask;
+pub use node::AsyncNode;
+pub use runtime::{SimAlarm, SimRuntime};
+pub use stream::{SimListener, SimStream};
