@@ -246,6 +246,32 @@ fn l3_a_torn_record_that_shares_its_unit_does_not_hide_the_next_life() {
 }
 
 #[test]
+fn l3_a_record_that_lacks_a_word_is_not_completed_by_the_next_life() {
+    // Whatever eight bytes of record 2 are missing: a later write that lands with only these must not bring it back.
+    let (torn, _) = {
+        let (_, first) = Record::promise(1, 0, 0, 0).bytes();
+        Record::promise(2, 512, first, 1).bytes()
+    };
+    for word in (0..torn.len()).step_by(8) {
+        let mut device = Device::by_hand();
+        device.promises(2);
+        let missing = LOG + 512 + word..LOG + 512 + word + 8;
+        if device.bytes[missing.clone()].iter().all(|byte| *byte == 0) {
+            continue;
+        }
+        device.bytes[missing.clone()].fill(0);
+        let recovered = recovers(&mut device, Row::L3);
+        assert_eq!(recovered.restored.last, 1);
+        device.bytes[missing].copy_from_slice(&torn[word..word + 8]);
+        assert_eq!(
+            device.recover().expect("it recovers").restored.last,
+            1,
+            "the word at {word} brought it back"
+        );
+    }
+}
+
+#[test]
 fn l4_a_hole_in_the_unsynced_tail() {
     let mut device = Device::by_hand();
     let previous = device.promises(1);

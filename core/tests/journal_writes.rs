@@ -231,7 +231,16 @@ fn snapshot(journal: &mut Journal, slot: u64, device: &mut Device) -> seedfast_c
         assert_eq!(u64::from(number), piece + 1);
     }
     assert_eq!(journal.finish_snapshot(slot + 1, &mut device.out), Err(NotNow::Busy), "pieces are in flight");
+    assert_eq!(journal.read_draft(2, &mut device.out), Err(NotNow::Busy));
     device.settle(journal);
+    assert_eq!(journal.draft().map(|draft| (draft.slot, draft.pieces, draft.bytes)), Some((slot, 3, 48)));
+    journal.read_draft(2, &mut device.out).expect("it was written");
+    match &device.settle(journal)[..] {
+        [Happened::Piece { number: 2, slot: at, payload }] => {
+            assert_eq!((*at, &payload[8..]), (slot, &1_u64.to_le_bytes()[..]));
+        }
+        other => panic!("{other:?}"),
+    }
     journal.finish_snapshot(slot + 1, &mut device.out).expect("the pieces are written");
     match device.settle(journal)[..] {
         [Happened::SnapshotDurable(snapshot)] => snapshot,

@@ -359,6 +359,12 @@ impl Scan<'_, '_> {
             let offset = self.view.layout.offset(place);
             return Err(Refusal::Damage { number: last + 1, offset, mark: self.end.mark });
         }
+        for place in self.expected {
+            if place < self.view.limit() && self.must_erase(place) {
+                self.note(place, Place::Torn);
+                self.end.strays.push(Range { at: place % self.view.layout.lap(), length: GRAIN });
+            }
+        }
         match self.place {
             // The row was met where the record was.
             Place::Dead => {}
@@ -371,6 +377,31 @@ impl Scan<'_, '_> {
             self.rows.meet(Row::L4);
         }
         Ok(())
+    }
+
+    /// Whether what stands where the next record can begin must go. A record of a former life that lacks nothing but a
+    /// word could be completed by that very word of the record that the next life writes there, if that write is torn:
+    /// so whatever is there, and is not a whole record of an earlier lap (whose position can never fit), loses its
+    /// first grain. In it stands the incarnation, which no later life writes again.
+    fn must_erase(&self, place: u64) -> bool {
+        let rest = self.view.rest(place);
+        let range = Range { at: self.view.layout.offset(place), length: GRAIN };
+        if rest.len() < frame::HEADER {
+            return false;
+        }
+        if overlaps(self.view.bad, range) {
+            return true;
+        }
+        if rest[..GRAIN as usize].iter().all(|byte| *byte == 0) {
+            return false;
+        }
+        let earlier = |header: &Header| {
+            self.view.is_ours(header)
+                && header.position < place
+                && header.position % self.view.layout.lap() == place % self.view.layout.lap()
+                && self.view.frame(place, header.length).is_ok()
+        };
+        !Header::peek(rest).is_ok_and(|header| earlier(&header))
     }
 
     /// Looks at every place of the ring from position `from` to `to` for records that do not belong to the chain.

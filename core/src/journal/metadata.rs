@@ -72,7 +72,10 @@ pub struct Metadata {
 
 /// What stands where a metadata copy should.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "two of them live on the stack for a moment, and never in a list")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "two of them live on the stack for a moment, and never in a list"
+)]
 pub enum MetadataCopy {
     /// A whole one.
     Whole(Metadata),

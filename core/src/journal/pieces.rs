@@ -297,14 +297,46 @@ impl Journal {
         let index = (number as usize).checked_sub(1).ok_or(NotNow::Nothing)?;
         let snapshot = self.metadata.snapshot.ok_or(NotNow::Nothing)?;
         let piece = *self.pieces.whole.get(index).ok_or(NotNow::Nothing)?;
+        self.read(number, snapshot.area, snapshot.slot, piece, out)
+    }
+
+    /// What was written so far of the snapshot that is being written.
+    pub fn draft(&self) -> Option<Partial> {
+        self.pieces.draft.as_ref().map(Draft::partial)
+    }
+
+    /// Reads one piece of the snapshot that is being written, once it was written; `number` is from 1.
+    /// [`Happened::Piece`] brings it, with the draft's slot.
+    ///
+    /// # Errors
+    /// As [`read_piece`](Self::read_piece); [`NotNow::Busy`] too while the piece is still in flight.
+    pub fn read_draft(&mut self, number: u32, out: &mut Outbox) -> Result<(), NotNow> {
+        let index = (number as usize).checked_sub(1).ok_or(NotNow::Nothing)?;
+        let draft = self.pieces.draft.as_ref().ok_or(NotNow::Nothing)?;
+        let piece = *draft.pieces.get(index).ok_or(NotNow::Nothing)?;
+        if self.pieces.writes.iter().any(|(in_flight, _)| *in_flight == number) {
+            return Err(NotNow::Busy);
+        }
+        let (area, slot) = (draft.area, draft.slot);
+        self.read(number, area, slot, piece, out)
+    }
+
+    fn read(
+        &mut self,
+        number: u32,
+        area: u8,
+        slot: u64,
+        piece: Piece,
+        out: &mut Outbox,
+    ) -> Result<(), NotNow> {
         if !self.may_submit(2) {
             return Err(NotNow::Busy);
         }
         let op = self.next_operation();
-        let at = self.layout.snapshot(snapshot.area.into()) + piece.offset;
+        let at = self.layout.snapshot(area.into()) + piece.offset;
         let length = self.layout.padded(piece.length.into());
         out.read(op, self.device, Range { at, length });
-        self.pieces.reads.push(Read { op, number, slot: snapshot.slot, checksum: piece.checksum });
+        self.pieces.reads.push(Read { op, number, slot, checksum: piece.checksum });
         Ok(())
     }
 

@@ -261,6 +261,11 @@ impl Journal {
         self.limit().saturating_sub(self.tail)
     }
 
+    /// How many bytes of the log are taken, from the oldest segment to where the next group goes, and how many it has.
+    pub fn log_used(&self) -> (u64, u64) {
+        (self.layout.lap() - self.free(), self.layout.lap())
+    }
+
     /// Whether a write found the device full and waits for [`retry`](Self::retry).
     pub fn is_stuck(&self) -> bool {
         let waits = |write: &InFlight| write.waiting;
