@@ -165,6 +165,17 @@ pub struct Lowering {
 }
 
 impl Lowering {
+    /// The step that the operation returned last belongs to; for a fence the step that it stands before, the chain's
+    /// length at its end.
+    pub fn step(&self) -> usize {
+        self.step
+    }
+
+    /// Whether a write was begun and not all of its words are stored, or the write behind them not yet noted.
+    pub fn is_inside_write(&self) -> bool {
+        self.stored > 0
+    }
+
     /// The next operation; `None` when every step was carried out.
     ///
     /// # Panics

@@ -1,7 +1,7 @@
 //! Whether a schedule makes sense. One that does not is refused before anything runs: a fault that can touch nothing,
 //! or a probability above one, would let every run hold and say nothing.
 
-use crate::schedule::{Clock, Disk, Fault, Network, Ppm, Schedule, Target, Timed, Turns};
+use crate::schedule::{Clock, Disk, Fault, Network, Place, Ppm, Schedule, Target, Timed, Turns};
 use seedfast_core::Duration;
 
 /// A year: no time in a schedule may be longer, so that no sum of times overflows.
@@ -79,12 +79,28 @@ impl Schedule {
             Fault::DiskDegrade { disk: degraded, .. } => disk(degraded),
             Fault::Drift { drift: rate, .. } => drift(*rate),
             Fault::Slow { turn, .. } => bounded("turn", *turn),
-            Fault::Crash { restart_after, .. } => bounded("restart_after", restart_after.unwrap_or_default()),
+            Fault::Unreadable { place, .. } => check_place(place),
+            Fault::Rot { place, bits, .. } => {
+                check_place(place)?;
+                if (1..=64).contains(bits) {
+                    Ok(())
+                } else {
+                    Err(format!("`bits` is {bits}, outside 1..=64"))
+                }
+            }
+            Fault::Crash { restart_after, .. } | Fault::LoseDevices { restart_after, .. } => {
+                bounded("restart_after", restart_after.unwrap_or_default())
+            }
             Fault::Restart { .. }
             | Fault::Pause { .. }
             | Fault::Isolate { .. }
             | Fault::Step { .. }
             | Fault::Freeze { .. }
+            | Fault::FailSync { .. }
+            | Fault::FailWrite { .. }
+            | Fault::LoseWrite { .. }
+            | Fault::Misdirect { .. }
+            | Fault::DiskFull { .. }
             | Fault::Heal => Ok(()),
         }
     }
@@ -139,7 +155,18 @@ fn disk(disk: &Disk) -> Checked {
     bounded("write_max", disk.write_max)?;
     bounded("sync_max", disk.sync_max)?;
     bounded("stall_max", disk.stall_max)?;
-    probable("stall", disk.stall)
+    probable("stall", disk.stall)?;
+    disk.failures().into_iter().try_for_each(|(name, ppm)| probable(name, ppm))
+}
+
+fn check_place(place: &Place) -> Checked {
+    match place {
+        Place::Drawn(0) | Place::Range { length: 0, .. } => Err("`place` holds nothing".into()),
+        Place::Range { at, length } if at.checked_add(*length).is_none() => {
+            Err("`place` reaches beyond any device".into())
+        }
+        Place::Drawn(_) | Place::Range { .. } => Ok(()),
+    }
 }
 
 fn turns(turns: &Turns) -> Checked {

@@ -11,9 +11,17 @@
 //!
 //! A barrier covers exactly the writes whose operation had completed before its own was submitted, and those that
 //! stand earlier in its own chain. (What landed before a process crash counts as completed.) `storage.rs` runs the
-//! chains over time; here is only the state.
+//! chains over time; here is only the state. NVM has a crash model of its own, in `disk/nvm.rs`; what damages a device of
+//! either kind stands in `disk/damage.rs`.
 
-use seedfast_core::{Buffer, Geometry, OperationId, Pool, Range};
+mod damage;
+mod nvm;
+
+pub(crate) use damage::{Standing, Suspect, Trick};
+
+use damage::Damages;
+use nvm::Cache;
+use seedfast_core::{Buffer, Geometry, Media, OperationId, Pool, Range};
 
 /// At most so many writes are volatile at once; beyond that the oldest becomes durable, as a kernel's write-back would
 /// make it.
@@ -67,6 +75,26 @@ pub(crate) struct Kept {
     pub(crate) behind_durable: bool,
 }
 
+/// A write that a barrier could cover.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Coverage {
+    pub(crate) op: OperationId,
+    pub(crate) step: u16,
+    /// As in [`Device::mark`]'s counting.
+    pub(crate) completed: u64,
+    pub(crate) at: u64,
+    pub(crate) end: u64,
+}
+
+/// What a failed barrier left of a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SyncFate {
+    Durable,
+    /// Still readable, and no barrier will make it durable.
+    Readable,
+    Lost,
+}
+
 /// One device.
 #[derive(Debug, Default)]
 pub(crate) struct Device {
@@ -78,6 +106,9 @@ pub(crate) struct Device {
     volatile: Vec<Write>,
     flights: Vec<Flight>,
     counter: u64,
+    /// What pends in front of NVM.
+    cache: Cache,
+    damages: Damages,
 }
 
 /// One unit must not be wider than this; only sanity.
@@ -91,6 +122,11 @@ impl Device {
             "an atomic unit is a power of two"
         );
         assert!(geometry.alignment.is_power_of_two(), "an alignment is a power of two");
+        let words = |size: u32| u64::from(size).is_multiple_of(seedfast_core::nvm::WORD);
+        assert!(
+            geometry.media != Media::Nvm || (geometry.atomic == 8 && words(geometry.alignment)),
+            "NVM has atomic words of 8 bytes, and is aligned to them"
+        );
         self.geometry = Some(geometry);
         self.visible.clear();
         self.durable.clear();
@@ -98,6 +134,8 @@ impl Device {
         self.volatile.clear();
         self.flights.clear();
         self.counter = 0;
+        self.cache.clear();
+        self.damages.clear();
         for (at, bytes) in contents {
             let end = at.saturating_add(bytes.len() as u64);
             assert!(end <= geometry.capacity, "formatted contents must lie within the device");
@@ -105,6 +143,16 @@ impl Device {
             self.visible[*at as usize..end as usize].copy_from_slice(bytes);
             self.durable[*at as usize..end as usize].copy_from_slice(bytes);
         }
+    }
+
+    /// Faults that wait for their operation.
+    pub(crate) fn tricks(&mut self) -> &mut Vec<Trick> {
+        &mut self.damages.tricks
+    }
+
+    /// Writes that will turn out not to be where they should be.
+    pub(crate) fn suspects(&mut self) -> &mut Vec<Suspect> {
+        &mut self.damages.suspects
     }
 
     pub(crate) fn geometry(&self) -> Geometry {
@@ -206,6 +254,7 @@ impl Device {
         let end = at + buffer.len() as u64;
         self.reach(end);
         self.visible[at as usize..end as usize].copy_from_slice(&buffer);
+        self.mend(Range { at, length: end - at });
         self.counter += 1;
         let completed = if orphan { self.counter } else { u64::MAX };
         self.volatile.push(Write { op, step, at, buffer, order: self.counter, completed, behind_durable });
@@ -229,6 +278,7 @@ impl Device {
         for write in self.volatile.iter_mut().filter(|write| write.op == op && write.completed == u64::MAX) {
             write.completed = self.counter;
         }
+        self.complete_stores(op);
     }
 
     fn make_durable(&mut self, write: &Write) {
@@ -262,6 +312,50 @@ impl Device {
         self.volatile = volatile;
     }
 
+    /// A barrier fails, which `sync` or (of a range) `persist` would have been. Of the writes that it was to cover,
+    /// each unit is durable, lost although still readable, or lost, as `fate` draws; later barriers do not cover them.
+    pub(crate) fn fail_sync(
+        &mut self,
+        covers: impl Fn(&Coverage) -> bool,
+        fate: impl Fn(u64) -> SyncFate,
+        pool: &mut Pool,
+    ) {
+        let unit = self.unit();
+        let mut volatile = core::mem::take(&mut self.volatile);
+        let mut failed = Vec::new();
+        volatile.retain_mut(|write| {
+            let end = write.at + write.buffer.len() as u64;
+            let (op, step) = (write.op, write.step);
+            let covered = covers(&Coverage { op, step, completed: write.completed, at: write.at, end });
+            if covered {
+                failed.push(core::mem::replace(write, Write { buffer: Buffer::new(), ..*write }));
+            }
+            !covered
+        });
+        self.volatile = volatile;
+        for write in failed {
+            for (index, bytes) in write.buffer.chunks(unit as usize).enumerate() {
+                let at = write.at + index as u64 * unit;
+                let place = at as usize..at as usize + bytes.len();
+                let order = (at / unit) as usize;
+                let whole = Range { at, length: bytes.len() as u64 };
+                match fate(at / unit) {
+                    SyncFate::Durable if self.orders[order] < write.order => {
+                        self.orders[order] = write.order;
+                        self.durable[place].copy_from_slice(bytes);
+                    }
+                    // A newer write hides it in any case.
+                    SyncFate::Lost if self.is_at_rest(whole) => {
+                        let durable = self.durable[place.clone()].to_vec();
+                        self.visible[place].copy_from_slice(&durable);
+                    }
+                    _ => {}
+                }
+            }
+            pool.recycle(write.buffer);
+        }
+    }
+
     /// What is visible in a range becomes durable, whoever wrote it.
     pub(crate) fn persist(&mut self, range: Range, pool: &mut Pool) {
         let unit = self.unit();
@@ -274,8 +368,14 @@ impl Device {
         self.counter += 1;
         self.durable[first as usize..last as usize]
             .copy_from_slice(&self.visible[first as usize..last as usize]);
-        self.orders[(first / unit) as usize..(last / unit) as usize].fill(self.counter);
+        let (orders, counter) = (&mut self.orders, self.counter);
         self.volatile.retain_mut(|write| {
+            // Only what a write was changing is newer than it was.
+            let end = write.at + write.buffer.len() as u64;
+            let (from, to) = (write.at.max(first) / unit, end.min(last).div_ceil(unit));
+            if from < to {
+                orders[from as usize..to as usize].fill(counter);
+            }
             let inside = write.at >= first && write.at + write.buffer.len() as u64 <= last;
             if inside {
                 pool.recycle(core::mem::take(&mut write.buffer));

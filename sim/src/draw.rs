@@ -79,9 +79,11 @@ pub enum Purpose {
     Cut = 4,
     /// What becomes of a former life's operations; the entity is `node << 8 | device`.
     Orphan = 5,
+    /// What fails and what is damaged; the entity is `node << 8 | device`.
+    Damage = 6,
 }
 
-const PURPOSES: usize = 6;
+const PURPOSES: usize = 7;
 
 /// A seed's keys.
 #[derive(Clone, Debug)]

@@ -79,6 +79,28 @@ effects! {
     Stalled = "stalled",
     /// A client's connection broke.
     ConnectionBroken = "connection-broken",
+    /// A barrier failed.
+    FailedSync = "failed-sync",
+    /// A write failed.
+    WriteError = "write-error",
+    /// A write found the device full.
+    DiskFull = "disk-full",
+    /// A read failed: a bad sector, a poisoned line, or a passing error.
+    ReadError = "read-error",
+    /// Damage that nobody reports fell on a device: rot, a misdirected or a lost write.
+    Damaged = "damaged",
+    /// A read met bits that had rotted.
+    RotRead = "rot-read",
+    /// A read met what a misdirected write had left behind, at either place.
+    MisdirectedRead = "misdirected-read",
+    /// A read met what a lost write should have replaced.
+    StaleRead = "stale-read",
+    /// A node lost its devices.
+    DeviceLost = "device-lost",
+    /// The atlas forbade a damage.
+    DamageSpared = "damage-spared",
+    /// A crash fell between two stores, flushes or fences of a submission to NVM.
+    StoresCut = "stores-cut",
 }
 
 /// The counters.

@@ -69,7 +69,15 @@ impl World {
             | Fault::Degrade { .. }
             | Fault::Starve { .. }
             | Fault::Freeze { .. }
-            | Fault::DiskDegrade { .. } => self.begin(number, n, fault),
+            | Fault::DiskDegrade { .. }
+            | Fault::DiskFull { .. } => self.begin(number, n, fault),
+            Fault::FailSync { .. }
+            | Fault::FailWrite { .. }
+            | Fault::LoseWrite { .. }
+            | Fault::Misdirect { .. }
+            | Fault::Unreadable { .. }
+            | Fault::Rot { .. }
+            | Fault::LoseDevices { .. } => self.strike_device(n, &fault, scene),
         }
     }
 
@@ -115,12 +123,14 @@ impl World {
         self.network.loss = 0;
         self.network.duplication = 0;
         self.network.corruption = 0;
+        self.disk = self.disk.sound();
         self.work_out(Touched::Links, 0);
         for n in 0..self.node_count {
             self.work_out(Touched::Node, n);
             self.nodes[n].clock.drift(self.now, 0);
             self.rearm(n);
             self.nodes[n].pending_crash = None;
+            self.nodes[n].devices().iter_mut().for_each(|device| device.end_passing_errors());
         }
         scene.healed(Instant::from_nanos(self.now));
         self.moved = true;
@@ -177,18 +187,21 @@ impl World {
     /// Pauses, slowness, frozen clocks and devices of one node.
     fn work_out_node(&mut self, n: usize) {
         let (mut paused, mut slow, mut frozen) = (false, 0, false);
-        let mut disk = self.disk;
+        let (mut disk, mut full) = (self.disk, 0);
         for active in self.active.iter().filter(|active| active.target == n) {
             match &active.fault {
                 Fault::Pause { .. } => paused = true,
                 Fault::Slow { turn, .. } => slow = *turn,
                 Fault::Freeze { .. } => frozen = true,
                 Fault::DiskDegrade { disk: degraded, .. } => disk = *degraded,
+                Fault::DiskFull { device, .. } => {
+                    full |= 1u64.checked_shl(u32::from(*device)).unwrap_or_default()
+                }
                 _ => {}
             }
         }
         let node = &mut self.nodes[n];
-        (node.paused, node.slow, node.disk) = (paused, slow, disk);
+        (node.paused, node.slow, node.disk, node.full) = (paused, slow, disk, full);
         node.sampling &= paused;
         node.clock.freeze(self.now, frozen);
         self.rearm(n);
@@ -276,9 +289,11 @@ enum Touched {
 impl Touched {
     fn by(fault: &Fault) -> Self {
         match fault {
-            Fault::Pause { .. } | Fault::Slow { .. } | Fault::Freeze { .. } | Fault::DiskDegrade { .. } => {
-                Touched::Node
-            }
+            Fault::Pause { .. }
+            | Fault::Slow { .. }
+            | Fault::Freeze { .. }
+            | Fault::DiskDegrade { .. }
+            | Fault::DiskFull { .. } => Touched::Node,
             _ => Touched::Links,
         }
     }

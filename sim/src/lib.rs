@@ -32,9 +32,11 @@ pub use clock::WALL_EPOCH;
 pub use effects::Effect;
 pub use outcome::{Broken, Outcome};
 pub use scene::{
-    ClientId, ClientInput, ClientOutbox, ClientOutput, Formatted, Plan, Progress, Scenario, Scene, Seen,
-    Violation,
+    ClientId, ClientInput, ClientOutbox, ClientOutput, Damage, DamageKind, Formatted, Plan, Progress,
+    Scenario, Scene, Seen, Violation,
 };
-pub use schedule::{Clock, Cut, Disk, Fault, Loss, Nanos, Network, Ppm, Schedule, Target, Timed, Turns};
+pub use schedule::{
+    Atlas, Caches, Clock, Cut, Disk, Fault, Loss, Nanos, Network, Place, Ppm, Schedule, Target, Timed, Turns,
+};
 pub use trace::{NoTrace, TraceSink};
 pub use world::{CLUSTER, FRAME_LIMIT, QUEUE_DEPTH, TURNS_PER_INSTANT, World};

@@ -2,6 +2,7 @@
 
 use crate::clock::LocalClock;
 use crate::disk::Device;
+use crate::scene::Formatted;
 use crate::schedule::{Clock, Cut, Disk, Loss};
 use crate::timers::Timers;
 use crate::trace::encode::Carried;
@@ -34,6 +35,8 @@ pub(crate) struct Node {
     pub(crate) devices: Vec<Device>,
     pub(crate) device_count: usize,
     pub(crate) disk: Disk,
+    /// Bit `d`: device `d` is full.
+    pub(crate) full: u64,
     /// Storage operations of this life in flight, in no order.
     pub(crate) in_flight: Vec<OperationId>,
 
@@ -79,6 +82,7 @@ impl Default for Node {
             devices: Vec::new(),
             device_count: 0,
             disk: Disk::default(),
+            full: 0,
             in_flight: Vec::new(),
             paused: false,
             busy: false,
@@ -109,12 +113,22 @@ impl Node {
         self.clock = LocalClock::new(clock);
         self.unseen = if clock.drift != 0 { unseen::DRIFT } else { 0 };
         self.disk = disk;
+        self.full = 0;
         self.paused = false;
         self.slow = 0;
         self.burst_key = burst_key;
         self.burst = 0;
         self.last_burst_at = u64::MAX;
         self.burst_ordinal = 0;
+    }
+
+    /// Freshly formatted devices, instead of any that there were.
+    pub(crate) fn equip(&mut self, devices: &Formatted) {
+        self.device_count = devices.len();
+        self.devices.resize_with(self.devices.len().max(devices.len()), Default::default);
+        for (device, (geometry, contents)) in self.devices.iter_mut().zip(devices) {
+            device.format(*geometry, contents);
+        }
     }
 
     /// Whatever belongs to the process goes with it.

@@ -1,6 +1,6 @@
 //! Faults in words.
 
-use crate::schedule::{Cut, Fault, Loss, Target};
+use crate::schedule::{Cut, Fault, Loss, Place, Target};
 use core::fmt;
 use seedfast_core::Duration;
 
@@ -26,6 +26,16 @@ impl fmt::Display for For {
         match self.0 {
             Some(nanos) => write!(f, " for {}", time(nanos)),
             None => f.write_str(" until healed"),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Drawn(1) => f.write_str("one drawn block"),
+            Place::Drawn(blocks) => write!(f, "{blocks} drawn blocks"),
+            Place::Range { at, length } => write!(f, "{length} bytes at {at}"),
         }
     }
 }
@@ -97,17 +107,55 @@ impl fmt::Display for Fault {
             Fault::Drift { target, drift } => write!(f, "drift {target}: {drift:+} ppb"),
             Fault::Step { target, by } => write!(f, "step {target}: wall clock {by:+} ns"),
             Fault::Freeze { target, .. } => write!(f, "freeze the clocks of {target}{}", For(self.lasts())),
-            Fault::DiskDegrade { target, disk, .. } => write!(
-                f,
-                "degrade the devices of {target}{}: write {} to {}, sync {} to {}, stall {} ppm of {}",
-                For(self.lasts()),
-                time(disk.write_min),
-                time(disk.write_max),
-                time(disk.sync_min),
-                time(disk.sync_max),
-                disk.stall,
-                time(disk.stall_max)
-            ),
+            Fault::DiskDegrade { target, disk, .. } => {
+                write!(
+                    f,
+                    "degrade the devices of {target}{}: write {} to {}, sync {} to {}, stall {} ppm of {}",
+                    For(self.lasts()),
+                    time(disk.write_min),
+                    time(disk.write_max),
+                    time(disk.sync_min),
+                    time(disk.sync_max),
+                    disk.stall,
+                    time(disk.stall_max)
+                )?;
+                for (name, ppm) in disk.failures() {
+                    if ppm > 0 {
+                        write!(f, ", {name} {ppm} ppm")?;
+                    }
+                }
+                Ok(())
+            }
+            Fault::FailSync { target, device } => write!(f, "fail the next sync of {target} device {device}"),
+            Fault::FailWrite { target, device } => {
+                write!(f, "fail the next write of {target} device {device}")
+            }
+            Fault::LoseWrite { target, device } => {
+                write!(f, "lose the next write of {target} device {device}")
+            }
+            Fault::Misdirect { target, device } => {
+                write!(f, "misdirect the next write of {target} device {device}")
+            }
+            Fault::DiskFull { target, device, .. } => {
+                write!(f, "{target} device {device} is full{}", For(self.lasts()))
+            }
+            Fault::Unreadable { target, device, place, lasts } => {
+                write!(f, "{target} device {device} cannot read {place}")?;
+                match lasts {
+                    Some(lasts) => write!(f, "{}", For(Some(*lasts))),
+                    None => f.write_str(" until rewritten"),
+                }
+            }
+            Fault::Rot { target, device, place, bits } => {
+                write!(f, "{bits} bits rot in {place} of {target} device {device}")
+            }
+            Fault::LoseDevices { target, restart_after } => {
+                write!(f, "{target} loses its devices")?;
+                match restart_after {
+                    Some(after) => write!(f, ", restart after {}", time(*after)),
+                    None => f.write_str(", no restart"),
+                }
+            }
             Fault::Heal => f.write_str("heal"),
         }
     }
@@ -124,7 +172,15 @@ impl Fault {
             | Fault::Drift { target, .. }
             | Fault::Step { target, .. }
             | Fault::Freeze { target, .. }
-            | Fault::DiskDegrade { target, .. } => Some(*target),
+            | Fault::DiskDegrade { target, .. }
+            | Fault::FailSync { target, .. }
+            | Fault::FailWrite { target, .. }
+            | Fault::LoseWrite { target, .. }
+            | Fault::Misdirect { target, .. }
+            | Fault::DiskFull { target, .. }
+            | Fault::Unreadable { target, .. }
+            | Fault::Rot { target, .. }
+            | Fault::LoseDevices { target, .. } => Some(*target),
             Fault::Restart { node } => Some(Target::Node(*node)),
             Fault::Partition { .. }
             | Fault::Sever { .. }
@@ -148,12 +204,19 @@ impl Fault {
             | Fault::Degrade { lasts, .. }
             | Fault::Starve { lasts, .. }
             | Fault::Freeze { lasts, .. }
-            | Fault::DiskDegrade { lasts, .. } => Some(*lasts),
-            Fault::Partition { lasts, .. } => *lasts,
+            | Fault::DiskDegrade { lasts, .. }
+            | Fault::DiskFull { lasts, .. } => Some(*lasts),
+            Fault::Partition { lasts, .. } | Fault::Unreadable { lasts, .. } => *lasts,
             Fault::Crash { .. }
             | Fault::Restart { .. }
             | Fault::Drift { .. }
             | Fault::Step { .. }
+            | Fault::FailSync { .. }
+            | Fault::FailWrite { .. }
+            | Fault::LoseWrite { .. }
+            | Fault::Misdirect { .. }
+            | Fault::Rot { .. }
+            | Fault::LoseDevices { .. }
             | Fault::Heal => None,
         }
     }

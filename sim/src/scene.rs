@@ -2,8 +2,8 @@
 
 use crate::schedule::Schedule;
 use seedfast_core::{
-    Buffer, BufferMut, ConnectionId, Geometry, Incarnation, Instant, NodeId, ObservationKind, Process,
-    SessionId,
+    Buffer, BufferMut, ConnectionId, DeviceId, Geometry, Incarnation, Instant, NodeId, ObservationKind,
+    Process, Range, SessionId,
 };
 use std::collections::BTreeMap;
 
@@ -126,6 +126,40 @@ pub enum Progress {
     Done,
 }
 
+/// What kind of damage is about to strike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DamageKind {
+    /// Bits flip.
+    Rotten,
+    /// A write that everybody believed durable never reached the medium: what it overwrote stands there again.
+    Lost,
+    /// A write went elsewhere. Asked once for where it should be, where what it overwrote stands again, and once for
+    /// where it went.
+    Misdirected,
+    /// The range cannot be read until it is wholly rewritten.
+    Unreadable,
+    /// The whole device is gone, and another one stands in its place.
+    DeviceLost,
+}
+
+/// Damage that is about to strike a device behind everybody's back.
+#[derive(Clone, Copy, Debug)]
+pub struct Damage<'a> {
+    /// Whose device.
+    pub node: NodeId,
+    /// Which one.
+    pub device: DeviceId,
+    /// What would happen.
+    pub kind: DamageKind,
+    /// To which bytes: whole sectors, on NVM whole lines.
+    pub range: Range,
+    /// What they hold now; empty for a device that is lost.
+    pub bytes: &'a [u8],
+    /// Whether anything elsewhere on the device became durable after everything in the range: without it, what is
+    /// struck is the newest that the device holds, and nothing on it can bear witness.
+    pub later: bool,
+}
+
 /// Devices and what formatting left on each: pieces of bytes at their offsets, zeros between them.
 pub type Formatted = Vec<(Geometry, Vec<(u64, Vec<u8>)>)>;
 
@@ -138,6 +172,20 @@ pub trait Scene {
     /// The devices of `node` and their formatted contents (sparse: offset and bytes), asked once at the beginning.
     fn devices(&mut self, _node: NodeId) -> Formatted {
         Vec::new()
+    }
+
+    /// The devices that replace the `lost` ones of `node`, and their contents: empty ones of the same shapes, unless a
+    /// scene formats them.
+    fn replacement_devices(&mut self, _node: NodeId, lost: &[Geometry]) -> Formatted {
+        lost.iter().map(|geometry| (*geometry, Vec::new())).collect()
+    }
+
+    /// Whether this damage may strike: a scene says no where it would destroy the last good copy of something, or what
+    /// no process could ever find out. Asked under [`Atlas::Minority`](crate::Atlas::Minority) only, after the world
+    /// has made sure that only a minority of the nodes is struck; asked again when a write that was refused as the
+    /// newest has been followed by others.
+    fn may_damage(&self, _damage: &Damage<'_>) -> bool {
+        true
     }
 
     /// One turn of a client at true time `now`.

@@ -8,9 +8,15 @@
 //! vanishes, by a draw of its own; steps not yet begun never are. An operation of which every step was carried out
 //! still completes, towards the next life; one that lost a step never does. When power is lost, everything in flight
 //! ends there; `disk.rs` says what is left of it.
+//!
+//! A chain for NVM is no such thing: its stores, flushes and fences are the process's own, see `execute.rs`. What fails
+//! instead of having its effect, and what is damaged, is decided in `failures.rs`.
 
 mod crash;
+mod execute;
+mod failures;
 
+use crate::disk::Suspect;
 use crate::draw::{Draws, Purpose};
 use crate::effects::Effect;
 use crate::event::Event;
@@ -18,8 +24,9 @@ use crate::scene::{Scene, Violation};
 use crate::trace::encode::Carried;
 use crate::trace::tag;
 use crate::world::{QUEUE_DEPTH, World};
+use seedfast_core::nvm::Lowering;
 use seedfast_core::storage::Chain;
-use seedfast_core::{Completion, Durability, Input, OperationId, Range, Step};
+use seedfast_core::{Completion, Durability, Failure, Input, OperationId, Range, Step};
 
 /// What a queued storage event does when it strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +39,8 @@ pub(crate) enum Milestone {
     Reported,
     /// A read is carried out.
     Read,
+    /// A chain for NVM is carried out.
+    Executed,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +52,8 @@ enum Phase {
     Draining,
     Reporting,
     Reading(Range),
+    /// The operations of a chain for NVM are under way.
+    Executing,
 }
 
 /// An operation in flight; its place in the world's list is its name, reused under another generation.
@@ -64,11 +75,22 @@ pub(crate) struct Submission {
     orphan: bool,
     /// Part of it vanished: it will never complete.
     broken: bool,
+    /// A step of it failed: no further one begins.
+    failed: Option<Failure>,
+    /// On NVM: how far it is.
+    lowering: Lowering,
+    /// On NVM: the write whose words are being stored.
+    open: Option<execute::Open>,
+    /// On NVM: a fence of it has had its effect.
+    fenced: bool,
 }
 
 impl Submission {
     /// Whether a barrier of this chain has made earlier writes of it durable.
     fn has_durable(&self) -> bool {
+        if self.fenced {
+            return true;
+        }
         let begun = &self.chain[..usize::from(self.step).min(self.chain.len())];
         let barrier = begun.iter().rposition(|step| matches!(step, Step::Barrier));
         barrier.is_some_and(|barrier| begun[..barrier].iter().any(is_write))
@@ -101,7 +123,7 @@ impl World {
         self.trace.submit(op, device as u8, durability, &chain);
         if let Some(s) = self.admit(n, op, device, chain) {
             self.submissions[s].durable = durability == Durability::Durable;
-            self.advance(s);
+            if self.is_nvm(s) { self.begin_execution(s) } else { self.advance(s) }
         }
     }
 
@@ -162,6 +184,10 @@ impl World {
             phase: Phase::Writing,
             orphan: false,
             broken: false,
+            failed: None,
+            lowering: Lowering::default(),
+            open: None,
+            fenced: false,
         };
         Some(match self.free_submissions.pop() {
             Some(slot) => {
@@ -221,6 +247,9 @@ impl World {
             let submission = &mut self.submissions[s];
             if submission.outstanding > 0 {
                 return;
+            }
+            if submission.failed.is_some() {
+                return self.begin_report(s);
             }
             let (n, device) = (usize::from(submission.node), usize::from(submission.device));
             match submission.chain.get(usize::from(submission.step)) {
@@ -303,17 +332,38 @@ impl World {
         }
         match milestone {
             Milestone::Landed(step) => self.landed(s, step),
-            Milestone::Synced => self.synced(s),
+            Milestone::Synced => self.synced(s, scene),
+            Milestone::Executed => self.executed(s, scene),
             Milestone::Reported => self.reported(s, scene),
             Milestone::Read => self.read_now(s, scene),
         }
     }
 
     fn landed(&mut self, s: usize, step: u16) {
-        let submission = &mut self.submissions[s];
+        let submission = &self.submissions[s];
         let (n, d, op) = (usize::from(submission.node), usize::from(submission.device), submission.op);
+        if let Some((why, some)) = self.fails_to_write(s, step) {
+            self.fail(s, why);
+            if !some {
+                self.submissions[s].outstanding -= 1;
+                return self.advance(s);
+            }
+        }
+        let written = match submission_range(&self.submissions[s], step) {
+            Some(range) if self.submissions[s].failed.is_none() => {
+                self.suspect(s, step, range).map(|(old, to)| (range, old, to))
+            }
+            _ => None,
+        };
+        let submission = &mut self.submissions[s];
         let node = &mut self.nodes[n];
-        let Some(orphan) = node.devices[d].land(s as u32, step, self.out.pool()) else { return };
+        let device = &mut node.devices[d];
+        let after = device.mark();
+        let Some(orphan) = device.land(s as u32, step, self.out.pool()) else { return };
+        if let Some((range, old, to)) = written {
+            let until = device.mark();
+            device.suspects().push(Suspect { range, to, old, after, until });
+        }
         submission.outstanding -= 1;
         self.trace.storage(tag::WRITE_LANDED, self.now, n as u8, d as u8, op, step);
         if !orphan {
@@ -336,6 +386,7 @@ impl World {
             return;
         }
         let whole = !submission.broken
+            && submission.failed.is_none()
             && !submission.durable
             && usize::from(submission.step) >= submission.chain.len();
         if whole { self.begin_report(s) } else { self.release(s) }
@@ -356,7 +407,12 @@ impl World {
         }
     }
 
-    fn synced(&mut self, s: usize) {
+    fn synced(&mut self, s: usize, scene: &dyn Scene) {
+        if self.fails_to_sync(s) {
+            self.fail(s, Failure::Device);
+            self.submissions[s].phase = Phase::Writing;
+            return self.advance(s);
+        }
         let submission = &mut self.submissions[s];
         let (n, d, op) = (usize::from(submission.node), usize::from(submission.device), submission.op);
         let step = submission.step;
@@ -366,6 +422,8 @@ impl World {
             _ => device.sync(submission.mark, op, step, self.out.pool()),
         }
         self.trace.storage(tag::DURABLE, self.now, n as u8, d as u8, op, step);
+        self.strike_suspects(n, d, scene);
+        let submission = &mut self.submissions[s];
         submission.phase = Phase::Writing;
         if usize::from(step) >= submission.chain.len() {
             // That was the implicit barrier at the end.
@@ -379,14 +437,22 @@ impl World {
     fn reported(&mut self, s: usize, scene: &mut dyn Scene) {
         let submission = &self.submissions[s];
         let (n, op) = (usize::from(submission.node), submission.op);
+        let result = submission.failed.map_or(Completion::Done, Completion::Failed);
         self.release(s);
-        self.completed(n, op, Completion::Done, scene);
+        self.completed(n, op, result, scene);
     }
 
     fn read_now(&mut self, s: usize, scene: &mut dyn Scene) {
         let submission = &self.submissions[s];
         let Phase::Reading(range) = submission.phase else { return };
         let (n, op) = (usize::from(submission.node), submission.op);
+        if self.is_nvm(s) {
+            self.execute_meanwhile(s, range);
+        }
+        if self.fails_to_read(s, range) {
+            self.release(s);
+            return self.completed(n, op, Completion::Failed(Failure::Media), scene);
+        }
         let draws = self.storage_draws(s, Purpose::Disk, READ_MIX);
         let mut buffer = self.out.buffer();
         let landed = |unit| draws.bits(unit) & 1 == 0;
@@ -399,6 +465,14 @@ impl World {
         if self.nodes[n].process.is_some() {
             self.arrive(n, Input::Completed { op, result }, Carried::default(), scene);
         }
+    }
+}
+
+/// What the write in step `step` covers.
+fn submission_range(submission: &Submission, step: u16) -> Option<Range> {
+    match submission.chain.get(usize::from(step)) {
+        Some(Step::Write { at, buffer }) => Some(Range { at: *at, length: buffer.len() as u64 }),
+        _ => None,
     }
 }
 

@@ -66,6 +66,8 @@ pub struct World {
     pub(crate) faults: Vec<Fault>,
     pub(crate) active: Vec<Active>,
     pub(crate) starving: bool,
+    /// Bit `n`: damage has struck node `n`.
+    pub(crate) damaged: u64,
 
     pub(crate) checks: bool,
     pub(crate) turns_now: u32,
@@ -114,6 +116,7 @@ impl World {
             faults: Vec::new(),
             active: Vec::new(),
             starving: false,
+            damaged: 0,
             checks: false,
             turns_now: 0,
             running: None,
@@ -176,11 +179,7 @@ impl World {
             let clock = schedule.clocks.get(index).copied().unwrap_or_default();
             node.reset(clock, self.draw.key(Purpose::Burst, index as u64), self.disk);
             let devices = scene.devices(NodeId(index as u8));
-            node.device_count = devices.len();
-            node.devices.resize_with(node.devices.len().max(devices.len()), Default::default);
-            for (device, (geometry, contents)) in node.devices.iter_mut().zip(&devices) {
-                device.format(*geometry, contents);
-            }
+            node.equip(&devices);
         }
         self.clients.resize_with(self.clients.len().max(self.client_count), Client::default);
         for client in &mut self.clients[..self.client_count] {
@@ -223,6 +222,7 @@ impl World {
         self.faults.clear();
         self.active.clear();
         self.starving = false;
+        self.damaged = 0;
         self.turns_now = 0;
         self.running = None;
         self.delivered = 0;

@@ -9,6 +9,9 @@ use crate::world::World;
 use seedfast_core::{Media, OperationId};
 use std::collections::BTreeMap;
 
+/// The part of a life that draws how much of each line survives.
+const LINES: u64 = 1;
+
 /// What a power loss finds of an operation in flight that no device knows of.
 struct Waiting {
     device: u8,
@@ -20,6 +23,7 @@ struct Waiting {
 impl World {
     /// The process on `n` died, its kernel lives on.
     pub(crate) fn orphan_storage(&mut self, n: usize) {
+        self.cut_executions(n);
         for d in 0..self.nodes[n].device_count {
             let key = self.draw.key(Purpose::Orphan, (n << 8 | d) as u64);
             let device = &mut self.nodes[n].devices[d];
@@ -28,6 +32,7 @@ impl World {
                 |op, step| survives && operation_draws(key, op).part(u64::from(step)).bits(0) & 1 == 0;
             let mut vanished = Vec::new();
             device.orphan(lands, |s, op, step| vanished.push((s, op, step)));
+            device.forget_flushes();
             if !survives {
                 device.wipe();
             }
@@ -44,8 +49,13 @@ impl World {
                 continue;
             }
             submission.orphan = true;
-            match submission.phase {
-                Phase::Writing if submission.outstanding > 0 => {}
+            if self.is_nvm(s) {
+                // Its instructions were the process's own, and so was its completion.
+                self.release(s);
+                continue;
+            }
+            match self.submissions[s].phase {
+                Phase::Writing if self.submissions[s].outstanding > 0 => {}
                 Phase::Reporting => {}
                 Phase::Syncing => {
                     let draws = self.storage_draws(s, Purpose::Orphan, REPORT);
@@ -53,7 +63,7 @@ impl World {
                         self.release(s);
                     }
                 }
-                Phase::Writing | Phase::Draining | Phase::Reading(_) => self.release(s),
+                Phase::Writing | Phase::Draining | Phase::Reading(_) | Phase::Executing => self.release(s),
             }
         }
         self.nodes[n].in_flight.clear();
@@ -61,6 +71,7 @@ impl World {
 
     /// `n` lost its power.
     pub(crate) fn lose_power(&mut self, n: usize) {
+        self.cut_executions(n);
         let mut waiting = Vec::new();
         for s in 0..self.submissions.len() {
             let submission = &mut self.submissions[s];
@@ -90,7 +101,20 @@ impl World {
                 device.wipe();
                 continue;
             }
-            let report = device.lose_power(keeps);
+            let report = match device.geometry().media {
+                Media::Nvm => {
+                    let lines = Draws::of(key, u64::from(self.nodes[n].life)).part(LINES);
+                    let prefix = |line, stores: u64| match share {
+                        0 => 0,
+                        1_000_000 => stores,
+                        _ => lines.below(line, stores + 1),
+                    };
+                    self.nodes[n].devices[d].lose_caches(self.disk.caches, keeps, prefix)
+                }
+                Media::Disk | Media::Memory => device.lose_power(keeps),
+            };
+            let device = &mut self.nodes[n].devices[d];
+            device.suspects().clear();
             if !report.is_empty() {
                 self.trace.image(self.now, n as u8, d as u8, &report);
             }
