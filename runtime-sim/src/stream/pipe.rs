@@ -30,6 +30,8 @@ pub(crate) struct Pipe {
     port: u16,
     /// This end opened it, and has not heard from the other one yet.
     pub(crate) opening: bool,
+    /// The other end opened it and has heard that this one is here: it is no late first chunk of somebody gone.
+    pub(crate) confirmed: bool,
     pub(crate) broken: bool,
 
     /// Taken from the writer and not sent.
@@ -63,6 +65,7 @@ impl Pipe {
             stream,
             port,
             opening: false,
+            confirmed: true,
             broken: false,
             backlog: VecDeque::new(),
             flight: VecDeque::new(),
@@ -91,6 +94,7 @@ impl Pipe {
     /// The other end opened it.
     pub(crate) fn accept(chunk: &Chunk<'_>, window: u64, now: Instant) -> Self {
         let mut pipe = Pipe::new(chunk.stream, chunk.port, window);
+        (pipe.confirmed, pipe.probe) = (false, true);
         pipe.arrive(chunk, now);
         pipe
     }
@@ -105,6 +109,7 @@ impl Pipe {
             return true;
         }
         let mut news = core::mem::take(&mut self.opening);
+        self.confirmed |= !chunk.has(flag::OPEN);
         self.tries = 0;
         news |= self.credit(chunk, now);
         if chunk.has(flag::OPEN | flag::PROBE) {
@@ -160,7 +165,11 @@ impl Pipe {
 
     fn waits_for_an_answer(&self) -> bool {
         let end_under_way = self.end_sent && !self.end_acknowledged;
-        self.opening || !self.flight.is_empty() || end_under_way || !self.backlog.is_empty()
+        self.opening
+            || !self.confirmed
+            || !self.flight.is_empty()
+            || end_under_way
+            || !self.backlog.is_empty()
     }
 
     /// Takes bytes to send.
@@ -169,6 +178,16 @@ impl Pipe {
             self.backlog.extend(bytes.iter());
         }
         bytes.clear();
+    }
+
+    /// Whether the chunk brings bytes that this end does not have.
+    pub(crate) fn is_news(&self, chunk: &Chunk<'_>) -> bool {
+        !self.ended && chunk.at + chunk.payload.len() as u64 > self.received
+    }
+
+    /// Up to which offset this end has the other half, its end included.
+    pub(crate) fn received(&self) -> u64 {
+        self.received + u64::from(self.ended)
     }
 
     /// How many bytes were taken and not sent.
@@ -246,9 +265,8 @@ impl Pipe {
         self.end_sent |= end;
         self.told = self.own_limit();
         self.acknowledge_at = None;
+        let (stream, port, received, limit) = (self.stream, self.port, self.received(), self.told);
         let payload = &self.flight.make_contiguous()[sent..];
-        let received = self.received + u64::from(self.ended);
-        let (stream, port, limit) = (self.stream, self.port, self.told);
         Chunk { flags, port, stream, at, received, limit, payload }.encode(out);
         if self.resend_at.is_none() && self.waits_for_an_answer() {
             self.resend_at = Some(now + self.patience());

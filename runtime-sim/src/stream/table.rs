@@ -5,7 +5,7 @@ use super::pipe::Pipe;
 use crate::alarms::wake;
 use crate::choices::Choices;
 use seedfast_core::{ConnectionId, Instant, NodeId};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::task::Waker;
 
 /// Which way a stream's chunks go.
@@ -60,8 +60,9 @@ pub(crate) struct Listening {
 pub(crate) struct Streams {
     pub(crate) entries: BTreeMap<Key, Entry>,
     pub(crate) listeners: BTreeMap<u16, Listening>,
-    /// Every stream there ever was: a late first chunk of one that is gone opens no new one.
-    known: BTreeSet<Key>,
+    /// Every stream there ever was, and up to which offset it was received if it came to its end: a late first chunk
+    /// opens no new one, and who has not heard of the end hears of it.
+    known: BTreeMap<Key, Option<u64>>,
     opened: u64,
     /// Answers about streams that are not (or no longer) here.
     answers: Vec<(Path, Answer)>,
@@ -69,11 +70,11 @@ pub(crate) struct Streams {
 
 enum Answer {
     Reset { stream: u64 },
-    EndReceived { stream: u64, received: u64 },
+    Ended { stream: u64, received: u64 },
 }
 
 /// Unread bytes that one end keeps at most: small ones make writers wait.
-const WINDOWS: [u64; 4] = [1 << 10, 8 << 10, 64 << 10, 64 << 10];
+const WINDOWS: [u64; 4] = [4 << 10, 16 << 10, 64 << 10, 64 << 10];
 
 impl Streams {
     fn entry(pipe: Pipe, choices: &Choices) -> Entry {
@@ -91,7 +92,7 @@ impl Streams {
         let key = (path, prefix << 32 | self.opened);
         let pipe = Pipe::open(key.1, port, Self::window(choices));
         self.entries.insert(key, Self::entry(pipe, choices));
-        self.known.insert(key);
+        self.known.insert(key, None);
         key
     }
 
@@ -102,15 +103,27 @@ impl Streams {
         let Some(entry) = self.entries.get_mut(&key) else {
             return self.arrive_unknown(key, &chunk, now, choices);
         };
-        if !entry.owned && !chunk.payload.is_empty() {
+        if !entry.owned && entry.pipe.is_news(&chunk) {
             // Nobody will read that.
             self.entries.remove(&key);
             return self.reset(key);
         }
-        let opening = entry.pipe.opening;
+        let (opening, confirmed) = (entry.pipe.opening, entry.pipe.confirmed);
         if entry.pipe.arrive(&chunk, now) {
             entry.refused = opening && entry.pipe.broken;
             entry.wake();
+        }
+        if !confirmed && entry.pipe.confirmed {
+            match self.listeners.get_mut(&chunk.port) {
+                Some(listening) => {
+                    listening.queue.push_back(key);
+                    wake(&mut listening.waker);
+                }
+                None => {
+                    self.entries.remove(&key);
+                    self.reset(key);
+                }
+            }
         }
     }
 
@@ -118,26 +131,27 @@ impl Streams {
         if chunk.has(flag::RESET) {
             return;
         }
-        if chunk.has(flag::OPEN) && !self.known.contains(&key) {
-            match self.listeners.get_mut(&chunk.port) {
-                // It will ask again.
-                Some(listening) if listening.queue.len() >= LONGEST_QUEUE => {}
-                Some(listening) => {
-                    listening.queue.push_back(key);
-                    wake(&mut listening.waker);
-                    let pipe = Pipe::accept(chunk, Self::window(choices), now);
-                    self.entries.insert(key, Self::entry(pipe, choices));
-                    self.known.insert(key);
-                }
-                None => self.reset(key),
-            }
-        } else if chunk.has(flag::END) && self.known.contains(&key) {
+        match self.known.get(&key) {
             // Both ends had ended, and the other one has not heard of it.
-            let received = chunk.at + chunk.payload.len() as u64 + 1;
-            self.answers.push((key.0, Answer::EndReceived { stream: key.1, received }));
-        } else if chunk.flags != 0 || !chunk.payload.is_empty() {
-            self.reset(key);
+            Some(Some(received)) => {
+                self.answers.push((key.0, Answer::Ended { stream: key.1, received: *received }));
+            }
+            None if chunk.has(flag::OPEN) => self.arrive_first(key, chunk, now, choices),
+            _ => self.reset(key),
         }
+    }
+
+    fn arrive_first(&mut self, key: Key, chunk: &Chunk<'_>, now: Instant, choices: &Choices) {
+        match self.listeners.get(&chunk.port).map(|listening| listening.queue.len()) {
+            // It will ask again.
+            Some(LONGEST_QUEUE..) => return,
+            Some(_) => {
+                let pipe = Pipe::accept(chunk, Self::window(choices), now);
+                self.entries.insert(key, Self::entry(pipe, choices));
+            }
+            None => self.reset(key),
+        }
+        self.known.insert(key, None);
     }
 
     fn reset(&mut self, (path, stream): Key) {
@@ -158,7 +172,8 @@ impl Streams {
         let Some(entry) = self.entries.get_mut(&key) else { return };
         entry.owned = false;
         entry.pipe.closed = true;
-        if entry.pipe.opening || !entry.pipe.unread.is_empty() {
+        entry.pipe.unread.clear();
+        if entry.pipe.opening {
             self.entries.remove(&key);
             self.reset(key);
         }
@@ -189,7 +204,7 @@ impl Streams {
         for (path, answer) in self.answers.drain(..) {
             let chunk = match answer {
                 Answer::Reset { stream } => Chunk { flags: flag::RESET, stream, ..Chunk::default() },
-                Answer::EndReceived { stream, received } => {
+                Answer::Ended { stream, received } => {
                     Chunk { stream, received, limit: received, ..Chunk::default() }
                 }
             };
@@ -217,12 +232,14 @@ impl Streams {
             done |= Self::is_done(entry);
         }
         if done {
-            self.entries.retain(|_, entry| !Self::is_done(entry));
+            for (key, entry) in self.entries.extract_if(.., |_, entry| Self::is_done(entry)) {
+                self.known.insert(key, (!entry.pipe.broken).then(|| entry.pipe.received()));
+            }
         }
     }
 
     fn is_done(entry: &Entry) -> bool {
         let pipe = &entry.pipe;
-        !entry.owned && (pipe.broken || (pipe.ended && pipe.end_acknowledged))
+        pipe.broken && !(entry.owned && pipe.confirmed) || !entry.owned && pipe.ended && pipe.end_acknowledged
     }
 }

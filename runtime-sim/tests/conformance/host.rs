@@ -118,7 +118,8 @@ pub struct SimHost {
     pub outcome: Outcome,
 }
 
-const HOUR: u64 = 3_600_000_000_000;
+/// No case takes so long.
+const HOURS: u64 = 10 * 3_600_000_000_000;
 
 impl SimHost {
     pub fn new(seed: u64, schedule: Schedule) -> Self {
@@ -129,7 +130,7 @@ impl SimHost {
     pub fn run_traced(&mut self, case: &Case<SimRuntime>, trace: &mut dyn TraceSink) -> Verdict {
         let mut cast = Cast::new(case, self.outside);
         let (nodes, clients) = (cast.machines as u8, cast.clients.len() as u8);
-        let mut schedule = Schedule { nodes, clients, end: HOUR, ..self.schedule.clone() };
+        let mut schedule = Schedule { nodes, clients, end: HOURS, ..self.schedule.clone() };
         schedule.clocks.truncate(nodes.into());
         schedule.faults.retain(|timed| timed.fault.target().is_none_or(|target| exists(target, nodes)));
         let mut world = World::new();

@@ -11,7 +11,9 @@
 
 pub mod host;
 pub mod kit;
+mod streams;
 mod tasks;
+mod timers;
 
 pub use host::{Case, Host, Part, Place, Role, Site, Verdict};
 
@@ -41,7 +43,6 @@ macro_rules! machine {
 }
 
 /// The role of a client.
-#[allow(unused_macros)]
 macro_rules! client {
     ($life:path) => {
         $crate::runtime::conformance::Role {
@@ -63,13 +64,14 @@ macro_rules! claim {
     };
 }
 
-#[allow(unused_imports)]
 use {case, claim, client, machine};
 
 /// Every case.
 pub fn cases<R: Runtime>() -> Vec<Case<R>> {
     let mut all = Vec::new();
     all.extend(tasks::cases());
+    all.extend(timers::cases());
+    all.extend(streams::cases());
     all
 }
 
