@@ -10,7 +10,7 @@
 //! - [`value`]: strings and lists, each with a hash that an append extends
 //! - [`snapshot`]: the canonical encoding of the whole state, written while commands go on; [`limits`]: how large
 //!   anything may grow
-//! - [`resp`]: the protocol of Redis clients
+//! - [`resp`]: the protocol of Redis clients; [`server`]: their connections, over any runtime
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -23,6 +23,7 @@ pub mod limits;
 pub mod reply;
 pub mod resp;
 mod restore;
+pub mod server;
 pub mod snapshot;
 pub mod store;
 mod table;

@@ -157,6 +157,8 @@ enum State {
     Done,
 }
 
+/// How many arguments there is always room for, once there were so many.
+const KEPT: usize = 4096;
 /// No line that holds a number in its one form is longer.
 const NUMBER: usize = 32;
 
@@ -205,6 +207,9 @@ impl Parser {
     fn forget(&mut self) {
         self.spans.clear();
         self.words.clear();
+        if self.spans.capacity() > KEPT {
+            self.spans = Vec::new();
+        }
         self.at = 0;
         self.state = State::Begin;
     }
