@@ -1,6 +1,35 @@
-//! The `Runtime` trait on a real machine. **Nothing of it is built yet.**
+//! The `Runtime` trait on a real machine: one thread, one `io_uring`.
 //!
-//! It will hold one loop that feeds a [`Process`](seedfast_core::Process) from io_uring (one ring a thread), TCP between
-//! replicas with framing and checksums, direct and synced disk writes, NVM by `mmap`, and RDMA behind a feature. It
-//! will be the only crate of this workspace with unsafe code, in files named `sys_*.rs`, each block with its reason;
-//! `xtask/tests/tidy.rs` keeps it so. `docs/boundary.md` says what each input and output will have to mean here.
+//! [`run`] makes a runtime and drives one future on it. Whatever is asked for while tasks run, sends, receives, writes,
+//! syncs, is handed to the kernel together, in one system call that also waits for the next completion; how many there
+//! were is counted ([`RealRuntime::counts`]) and tested.
+//!
+//! - [`RealStream`], [`RealListener`]: TCP, received into shared buffers where the kernel has them
+//! - the endpoint is [`Mesh`](seedfast_core::transport::Mesh): framing and reconnecting are the core's, as simulated
+//! - [`RealDevice`]: a file or a block device, written past the page cache where that is possible; or memory-mapped NVM
+//! - [`Options`]: what can be chosen; [`Abilities`]: what this kernel offers
+//!
+//! This is the only crate of the workspace with unsafe code, in files named `sys_*.rs`, each block with its reason.
+
+mod address;
+mod alarms;
+mod connect;
+pub mod device;
+mod executor;
+mod listener;
+mod machine;
+mod options;
+mod runtime;
+mod stream;
+mod sys_memory;
+mod sys_nvm;
+mod sys_os;
+mod sys_ring;
+mod sys_socket;
+
+pub use device::RealDevice;
+pub use listener::RealListener;
+pub use options::Options;
+pub use runtime::{RealAlarm, RealRuntime, RealTask, run};
+pub use stream::RealStream;
+pub use sys_ring::{Abilities, Counts};

@@ -1,0 +1,269 @@
+//! The loop: run what is ready, hand everything over in one system call that also waits, and pass on what completed.
+
+use crate::alarms::Alarms;
+use crate::executor::{Body, Ready, TaskId, Tasks};
+use crate::options::Options;
+use crate::sys_ring::{Abilities, Counts, Event, Request, Ring, Token, Wait};
+use seedfast_core::runtime::Error;
+use seedfast_core::time::{Instant, Now, WallTime};
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Whoever made a request hears of its completions.
+pub(crate) trait Owner {
+    /// One of them.
+    fn completed(self: Rc<Self>, machine: &Rc<Machine>, event: Event);
+}
+
+/// One thread's share of the machine.
+pub(crate) struct Machine {
+    pub(crate) options: Options,
+    pub(crate) ring: RefCell<Ring<Rc<dyn Owner>>>,
+    pub(crate) alarms: RefCell<Alarms>,
+    tasks: RefCell<Tasks>,
+    ready: Arc<Ready>,
+    origin: std::time::Instant,
+    over: Cell<bool>,
+    turn: Cell<usize>,
+}
+
+/// Ready tasks are run so many times round before the kernel is looked at again.
+const ROUNDS: usize = 16;
+
+impl Machine {
+    pub(crate) fn new(options: Options) -> Result<Rc<Self>, Error> {
+        let ring = Ring::new(&options)?;
+        let exhausted = |why| Error::Exhausted(format!("no pipe could be made: {why}"));
+        let (reader, writer) = std::io::pipe().map_err(exhausted)?;
+        let machine = Rc::new(Machine {
+            options,
+            ring: RefCell::new(ring),
+            alarms: RefCell::default(),
+            tasks: RefCell::default(),
+            ready: Arc::new(Ready::new(writer)),
+            origin: std::time::Instant::now(),
+            over: Cell::new(false),
+            turn: Cell::new(0),
+        });
+        Rc::new(Doorbell(Rc::new(OwnedFd::from(reader)))).listen(&machine, Vec::with_capacity(64));
+        Ok(machine)
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH);
+        let wall = wall.map_or_else(|before| -nanos(before.duration()), nanos);
+        Now { monotonic: self.monotonic(), wall: WallTime(wall) }
+    }
+
+    pub(crate) fn monotonic(&self) -> Instant {
+        let passed = self.origin.elapsed().as_nanos();
+        Instant::from_nanos(u64::try_from(passed).unwrap_or(u64::MAX))
+    }
+
+    /// Each of `of` choices in its turn.
+    pub(crate) fn choose(&self, of: usize) -> usize {
+        let turn = self.turn.get();
+        self.turn.set(turn.wrapping_add(1));
+        turn % of.max(1)
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.ring.borrow().counts
+    }
+
+    pub(crate) fn abilities(&self) -> Abilities {
+        self.ring.borrow().abilities()
+    }
+
+    /// Hands a request over; `owner` hears of it.
+    pub(crate) fn submit(&self, request: Request, owner: Rc<dyn Owner>, tag: u64) -> Token {
+        self.ring.borrow_mut().submit(request, owner, tag)
+    }
+
+    pub(crate) fn cancel(&self, token: Token) {
+        self.ring.borrow_mut().cancel(token);
+    }
+
+    pub(crate) fn spawn(&self, body: Body) -> TaskId {
+        // A runtime that is over drops what it is given.
+        if self.over.get() {
+            drop(body);
+            let id = self.tasks.borrow_mut().spawn(Box::pin(async {}), &self.ready);
+            self.end(id);
+            return id;
+        }
+        self.tasks.borrow_mut().spawn(body, &self.ready)
+    }
+
+    /// Ends a task. Its body is dropped while nothing is borrowed: what it holds may come back to the machine.
+    pub(crate) fn end(&self, id: TaskId) {
+        let body = self.tasks.borrow_mut().end(id);
+        drop(body);
+    }
+
+    pub(crate) fn is_finished(&self, id: TaskId) -> bool {
+        self.tasks.borrow().is_finished(id)
+    }
+
+    /// Runs everything until `main` is done.
+    pub(crate) fn run<T: 'static>(self: &Rc<Self>, main: impl Future<Output = T> + 'static) -> T {
+        let result = Rc::new(RefCell::new(None));
+        let into = result.clone();
+        self.spawn(Box::pin(async move {
+            let value = main.await;
+            *into.borrow_mut() = Some(value);
+        }));
+        let (mut batch, mut events) = (Vec::new(), Vec::new());
+        loop {
+            for _ in 0..ROUNDS {
+                self.ready.take(&mut batch);
+                if batch.is_empty() {
+                    break;
+                }
+                for id in batch.drain(..) {
+                    self.poll(id);
+                }
+                if let Some(value) = result.borrow_mut().take() {
+                    return value;
+                }
+            }
+            self.wait();
+            self.harvest(&mut events);
+            self.ring_alarms();
+        }
+    }
+
+    fn poll(&self, id: TaskId) {
+        let Some(mut taken) = self.tasks.borrow_mut().take(id) else { return };
+        let ended = match taken.body.as_mut().poll(&mut Context::from_waker(&taken.waker)) {
+            Poll::Ready(()) => {
+                self.end(id);
+                Some(taken.body)
+            }
+            Poll::Pending => self.tasks.borrow_mut().put_back(id, taken.body),
+        };
+        drop(ended);
+    }
+
+    /// Hands over what was submitted, and waits if there is nothing else to do.
+    fn wait(&self) {
+        if self.ready.some() {
+            return self.ring.borrow_mut().enter(Wait::No);
+        }
+        if self.options.busy {
+            return self.spin();
+        }
+        let wait = match self.alarms.borrow().earliest() {
+            None => Wait::Ever,
+            Some(at) => match at.since(self.monotonic()).as_nanos() {
+                0 => Wait::No,
+                nanos => Wait::For(std::time::Duration::from_nanos(nanos)),
+            },
+        };
+        if self.ready.fall_asleep() {
+            self.ring.borrow_mut().enter(wait);
+            self.ready.wake_up();
+        }
+    }
+
+    /// Waits without sleeping.
+    fn spin(&self) {
+        let mut ring = self.ring.borrow_mut();
+        ring.enter(Wait::No);
+        let until = self.alarms.borrow().earliest();
+        while !ring.ready() && !self.ready.some() {
+            // The clock is read now and then only: reading it costs more than a look at the ring.
+            for _ in 0..16 {
+                std::hint::spin_loop();
+            }
+            if until.is_some_and(|until| until <= self.monotonic()) {
+                break;
+            }
+        }
+        ring.enter(Wait::No);
+    }
+
+    fn harvest(self: &Rc<Self>, events: &mut Vec<(Rc<dyn Owner>, Event)>) {
+        self.ring.borrow_mut().harvest(events);
+        for (owner, event) in events.drain(..) {
+            self.hand_over(owner, event);
+        }
+    }
+
+    fn hand_over(self: &Rc<Self>, owner: Rc<dyn Owner>, event: Event) {
+        let lease = event.lease;
+        owner.completed(self, event);
+        if let Some(lease) = lease {
+            self.ring.borrow_mut().give_back(lease);
+        }
+    }
+
+    fn ring_alarms(&self) {
+        if self.alarms.borrow().earliest().is_none() {
+            return;
+        }
+        let now = self.monotonic();
+        loop {
+            let due = self.alarms.borrow_mut().pop_due(now);
+            match due {
+                Some(Some(waker)) => waker.wake(),
+                Some(None) => {}
+                None => return,
+            }
+        }
+    }
+
+    /// Ends every task, and waits until the kernel has let go of everything.
+    pub(crate) fn close(self: &Rc<Self>) {
+        self.over.set(true);
+        // What a body drops may have spawned before: until none is left.
+        loop {
+            let bodies = self.tasks.borrow_mut().end_all();
+            if bodies.is_empty() {
+                break;
+            }
+            drop(bodies);
+        }
+        let mut events = Vec::new();
+        self.ring.borrow_mut().settle(|owner, event| events.push((owner, event)));
+        // Whoever is told now must not begin anything again: owners ask `is_over`.
+        for (owner, event) in events {
+            self.hand_over(owner, event);
+        }
+    }
+
+    /// Whether nothing new may begin.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.get()
+    }
+}
+
+fn nanos(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// The end of the pipe into which other threads write to wake this one.
+struct Doorbell(Rc<OwnedFd>);
+
+impl Doorbell {
+    fn listen(self: Rc<Self>, machine: &Rc<Machine>, into: Vec<u8>) {
+        let pipe = self.0.clone();
+        machine.submit(Request::Listen { pipe, into }, self, 0);
+    }
+}
+
+impl Owner for Doorbell {
+    fn completed(self: Rc<Self>, machine: &Rc<Machine>, event: Event) {
+        if let Some(Request::Listen { mut into, .. }) = event.request
+            && !machine.is_over()
+        {
+            into.clear();
+            self.listen(machine, into);
+        }
+    }
+}

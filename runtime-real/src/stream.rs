@@ -1,0 +1,329 @@
+//! Streams of bytes over TCP.
+//!
+//! Receiving goes on by itself once somebody has read for the first time: bytes gather up to a bound, and beyond it
+//! nothing more is taken from the kernel, which is how back-pressure reaches the other end. Sending keeps one request in
+//! flight; what is written meanwhile gathers and leaves in the next one.
+
+use crate::machine::{Machine, Owner};
+use crate::sys_ring::{Event, Request, Token};
+use seedfast_core::runtime::{Error, Stream};
+use std::cell::{Cell, RefCell};
+use std::net::{Shutdown, TcpStream};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+/// So much is taken from the kernel before somebody reads it, in bytes.
+const MOST_RECEIVED: usize = 256 << 10;
+/// How much is received at once where the kernel cannot receive again and again.
+const RECEIVE: usize = 16 << 10;
+
+/// What completes: the tag of a request.
+const RECEIVED: u64 = 0;
+const SENT: u64 = 1;
+
+/// A stream over TCP. Dropping it sends what was written, for a bounded time, and closes it.
+pub struct RealStream {
+    machine: Rc<Machine>,
+    socket: Rc<Socket>,
+}
+
+struct Socket {
+    tcp: Rc<TcpStream>,
+    receiving: RefCell<Receiving>,
+    sending: RefCell<Sending>,
+    broken: Cell<bool>,
+    dropped: Cell<bool>,
+}
+
+#[derive(Default)]
+struct Receiving {
+    bytes: Vec<u8>,
+    /// How many of them were read.
+    read: usize,
+    ended: bool,
+    request: Option<Token>,
+    stopping: bool,
+    spare: Vec<u8>,
+    waker: Option<Waker>,
+}
+
+#[derive(Default)]
+struct Sending {
+    /// How many bytes the request in flight still has to send.
+    in_flight: usize,
+    request: Option<Token>,
+    next: Vec<u8>,
+    spare: Vec<u8>,
+    closing: bool,
+    closed: bool,
+    waker: Option<Waker>,
+}
+
+pub(crate) fn remember(waker: &mut Option<Waker>, cx: &Context<'_>) {
+    match waker {
+        Some(known) if known.will_wake(cx.waker()) => {}
+        _ => *waker = Some(cx.waker().clone()),
+    }
+}
+
+fn wake(waker: &mut Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake_by_ref();
+    }
+}
+
+impl RealStream {
+    pub(crate) fn new(machine: Rc<Machine>, tcp: Rc<TcpStream>) -> Self {
+        let socket = Socket {
+            tcp,
+            receiving: RefCell::default(),
+            sending: RefCell::default(),
+            broken: Cell::new(false),
+            dropped: Cell::new(false),
+        };
+        RealStream { machine, socket: Rc::new(socket) }
+    }
+
+    /// The address of the other end, if it is still there.
+    pub fn peer_address(&self) -> Option<String> {
+        self.socket.tcp.peer_addr().ok().map(|address| address.to_string())
+    }
+}
+
+impl Socket {
+    fn receive(self: &Rc<Self>, machine: &Machine, receiving: &mut Receiving) {
+        if receiving.request.is_some() || receiving.ended || self.broken.get() || machine.is_over() {
+            return;
+        }
+        let socket = self.tcp.clone();
+        let request = if machine.abilities().multishot {
+            Request::ReceiveMany { socket }
+        } else {
+            let mut into = std::mem::take(&mut receiving.spare);
+            into.reserve(RECEIVE);
+            Request::Receive { socket, into }
+        };
+        receiving.stopping = false;
+        receiving.request = Some(machine.submit(request, self.clone(), RECEIVED));
+    }
+
+    fn send(self: &Rc<Self>, machine: &Machine, sending: &mut Sending, bytes: Vec<u8>, from: usize) {
+        sending.in_flight = bytes.len() - from;
+        let request = Request::Send { socket: self.tcp.clone(), bytes, from };
+        sending.request = Some(machine.submit(request, self.clone(), SENT));
+    }
+
+    fn break_off(&self) {
+        self.broken.set(true);
+        wake(&mut self.receiving.borrow_mut().waker);
+        let mut sending = self.sending.borrow_mut();
+        sending.next.clear();
+        wake(&mut sending.waker);
+    }
+
+    fn received(self: &Rc<Self>, machine: &Rc<Machine>, mut event: Event) {
+        let mut receiving = self.receiving.borrow_mut();
+        let receiving = &mut *receiving;
+        if !event.more {
+            receiving.request = None;
+        }
+        if let Some(Request::Receive { mut into, .. }) = event.request.take() {
+            if receiving.bytes.is_empty() && receiving.read == 0 {
+                std::mem::swap(&mut receiving.bytes, &mut into);
+            } else {
+                receiving.bytes.extend_from_slice(&into);
+            }
+            into.clear();
+            receiving.spare = into;
+        }
+        if let Some(lease) = event.lease {
+            receiving.bytes.extend_from_slice(machine.ring.borrow().leased(lease));
+        }
+        match event.result {
+            0 => receiving.ended = true,
+            count if count > 0 => {
+                if receiving.bytes.len() - receiving.read >= MOST_RECEIVED && !receiving.stopping {
+                    receiving.stopping = true;
+                    if let Some(request) = receiving.request {
+                        machine.cancel(request);
+                    }
+                }
+            }
+            why => match -why {
+                libc::ECANCELED => {}
+                // Every buffer is taken for the moment; by the next submission they are given back.
+                libc::ENOBUFS | libc::EINTR | libc::EAGAIN => self.receive(machine, receiving),
+                libc::EINVAL if machine.abilities().multishot => {
+                    machine.ring.borrow_mut().give_up_multishot();
+                    self.receive(machine, receiving);
+                }
+                _ => self.broken.set(true),
+            },
+        }
+        wake(&mut receiving.waker);
+    }
+
+    fn sent(self: &Rc<Self>, machine: &Rc<Machine>, mut event: Event) {
+        let Some(Request::Send { mut bytes, from, .. }) = event.request.take() else { return };
+        let mut sending = self.sending.borrow_mut();
+        let sending = &mut *sending;
+        sending.request = None;
+        sending.in_flight = 0;
+        let from = match event.result {
+            count if count >= 0 => from + count as usize,
+            why if [libc::EINTR, libc::EAGAIN, libc::ENOBUFS].contains(&-why) => from,
+            _ => {
+                self.broken.set(true);
+                sending.next.clear();
+                wake(&mut sending.waker);
+                wake(&mut self.receiving.borrow_mut().waker);
+                return;
+            }
+        };
+        if machine.is_over() {
+            return;
+        }
+        if from < bytes.len() {
+            return self.send(machine, sending, bytes, from);
+        }
+        bytes.clear();
+        sending.spare = bytes;
+        if !sending.next.is_empty() {
+            let next = std::mem::replace(&mut sending.next, std::mem::take(&mut sending.spare));
+            self.send(machine, sending, next, 0);
+        } else if sending.closing {
+            self.shut(sending);
+        }
+        wake(&mut sending.waker);
+    }
+
+    fn shut(&self, sending: &mut Sending) {
+        if !std::mem::replace(&mut sending.closed, true) {
+            // An error says that the stream is gone already: reading will tell.
+            let _ = self.tcp.shutdown(Shutdown::Write);
+        }
+    }
+}
+
+impl Owner for Socket {
+    fn completed(self: Rc<Self>, machine: &Rc<Machine>, event: Event) {
+        match event.tag {
+            RECEIVED => self.received(machine, event),
+            _ => self.sent(machine, event),
+        }
+    }
+}
+
+impl Stream for RealStream {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        into: &mut Vec<u8>,
+        most: usize,
+    ) -> Poll<Result<usize, Error>> {
+        let mut receiving = self.socket.receiving.borrow_mut();
+        let receiving = &mut *receiving;
+        let have = receiving.bytes.len() - receiving.read;
+        if have > 0 {
+            let count = have.min(most);
+            if into.is_empty() && receiving.read == 0 && count == have {
+                std::mem::swap(into, &mut receiving.bytes);
+            } else {
+                into.extend_from_slice(&receiving.bytes[receiving.read..receiving.read + count]);
+                receiving.read += count;
+                if receiving.read == receiving.bytes.len() {
+                    receiving.bytes.clear();
+                    receiving.read = 0;
+                }
+            }
+            if have - count < MOST_RECEIVED / 2 {
+                self.socket.receive(&self.machine, receiving);
+            }
+            return Poll::Ready(Ok(count));
+        }
+        if receiving.ended {
+            return Poll::Ready(Ok(0));
+        }
+        if self.socket.broken.get() {
+            return Poll::Ready(Err(Error::Broken));
+        }
+        self.socket.receive(&self.machine, receiving);
+        remember(&mut receiving.waker, cx);
+        Poll::Pending
+    }
+
+    fn write(&mut self, bytes: &mut Vec<u8>) {
+        let mut sending = self.socket.sending.borrow_mut();
+        let sending = &mut *sending;
+        if self.socket.broken.get() || sending.closing || bytes.is_empty() {
+            bytes.clear();
+        } else if sending.request.is_none() {
+            let whole = std::mem::replace(bytes, std::mem::take(&mut sending.spare));
+            self.socket.send(&self.machine, sending, whole, 0);
+        } else if sending.next.is_empty() {
+            std::mem::swap(&mut sending.next, bytes);
+        } else {
+            sending.next.append(bytes);
+        }
+    }
+
+    fn backlog(&self) -> usize {
+        let sending = self.socket.sending.borrow();
+        sending.in_flight + sending.next.len()
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut sending = self.socket.sending.borrow_mut();
+        if self.socket.broken.get() {
+            return Poll::Ready(Err(Error::Broken));
+        }
+        if sending.request.is_none() && sending.next.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        remember(&mut sending.waker, cx);
+        Poll::Pending
+    }
+
+    fn close(&mut self) {
+        let mut sending = self.socket.sending.borrow_mut();
+        sending.closing = true;
+        if sending.request.is_none() && sending.next.is_empty() {
+            self.socket.shut(&mut sending);
+        }
+    }
+}
+
+impl Drop for RealStream {
+    fn drop(&mut self) {
+        self.socket.dropped.set(true);
+        let receiving = self.socket.receiving.borrow().request;
+        if let Some(request) = receiving {
+            self.machine.cancel(request);
+        }
+        let waits = self.backlog() > 0 && !self.socket.broken.get();
+        if !waits || self.machine.is_over() {
+            return;
+        }
+        // The rest is sent by itself; whoever does not take it in time is cut off.
+        let until = self.machine.monotonic() + self.machine.options.linger;
+        let mut alarm = crate::runtime::RealAlarm::new(self.machine.clone());
+        let (machine, socket) = (self.machine.clone(), self.socket.clone());
+        self.machine.spawn(Box::pin(async move {
+            seedfast_core::runtime::Alarm::set(&mut alarm, Some(until));
+            std::future::poll_fn(|cx| {
+                let mut sending = socket.sending.borrow_mut();
+                if socket.broken.get() || (sending.request.is_none() && sending.next.is_empty()) {
+                    return Poll::Ready(());
+                }
+                remember(&mut sending.waker, cx);
+                seedfast_core::runtime::Alarm::poll_due(&mut alarm, cx)
+            })
+            .await;
+            let request = socket.sending.borrow_mut().request;
+            if let Some(request) = request {
+                socket.break_off();
+                machine.cancel(request);
+            }
+        }));
+    }
+}

@@ -1,0 +1,619 @@
+//! One `io_uring`, as safe code sees it: requests that own whatever the kernel reads or writes, and their completions.
+//!
+//! A request lives in a slot from its submission to its last completion, with every byte and descriptor that the kernel
+//! may touch; nobody else can reach it there. A ring that is dropped cancels what is in flight and waits for it; if that
+//! does not end, the memory is leaked rather than freed under the kernel's hands.
+//!
+//! Source: `io_uring_setup(2)`, `io_uring_enter(2)`, `io_uring_register(2)`, and `io_uring/rw.c` of Linux for what a short
+//! write does to a link.
+#![expect(unsafe_code, reason = "the only files of the workspace where it belongs")]
+
+use crate::options::Options;
+use crate::sys_memory::{Block, Blocks, Memory, PAGE};
+use io_uring::types::{BufRingEntry, Fd, FsyncFlags, SubmitArgs, Timespec};
+use io_uring::{IoUring, Probe, cqueue, opcode, squeue};
+use seedfast_core::runtime::Error;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+/// Where to connect to, as the kernel reads it.
+pub(crate) use crate::sys_socket::RawAddress;
+
+/// Something for the kernel to do, with all that it needs.
+pub(crate) enum Request {
+    /// The next stream, or all of them until it is cancelled.
+    Accept { listener: Rc<TcpListener>, multishot: bool },
+    /// Connect a socket.
+    Connect { socket: Rc<TcpStream>, address: Box<RawAddress> },
+    /// Bytes into buffers of the ring, until it is cancelled.
+    ReceiveMany { socket: Rc<TcpStream> },
+    /// Bytes into the spare room of a vector.
+    Receive { socket: Rc<TcpStream>, into: Vec<u8> },
+    /// The bytes `from..`.
+    Send { socket: Rc<TcpStream>, bytes: Vec<u8>, from: usize },
+    /// The bytes `from..to` of a block to a file, with or without a sync of the file behind it.
+    Write { file: Rc<File>, at: u64, block: Block, from: usize, to: usize, sync: Synced },
+    /// `length` bytes of a file into a block.
+    Read { file: Rc<File>, at: u64, block: Block, length: usize },
+    /// Make durable what was written to a file.
+    Sync { file: Rc<File> },
+    /// A few bytes of a pipe.
+    Listen { pipe: Rc<OwnedFd>, into: Vec<u8> },
+}
+
+/// How a write is made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Synced {
+    /// Not at all.
+    No,
+    /// By a sync of the whole file behind it, in the same submission.
+    Linked,
+    /// By the write itself: this write alone.
+    Through,
+}
+
+/// A request in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token(u64);
+
+/// What a completion says.
+pub(crate) struct Event {
+    /// What the submitter called the request.
+    pub(crate) tag: u64,
+    /// The count of bytes, the descriptor or the negated error number, as the kernel gives it.
+    pub(crate) result: i32,
+    /// The write and the sync behind it are both done; `result` is that of the sync.
+    pub(crate) synced: bool,
+    /// More completions of this request follow.
+    pub(crate) more: bool,
+    /// The ring's buffer that holds the bytes, if it is one's turn to look.
+    pub(crate) lease: Option<Lease>,
+    /// The stream that was accepted.
+    pub(crate) accepted: Option<OwnedFd>,
+    /// The request, given back with its last completion.
+    pub(crate) request: Option<Request>,
+}
+
+/// A buffer of the ring, filled.
+#[derive(Clone, Copy)]
+pub(crate) struct Lease {
+    index: u16,
+    length: usize,
+}
+
+/// What was counted, over the life of a ring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Calls of `io_uring_enter`.
+    pub enters: u64,
+    /// Entries submitted; a write that is linked with its sync has two.
+    pub submissions: u64,
+    /// Entries that completed.
+    pub completions: u64,
+}
+
+/// What this kernel offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Abilities {
+    /// Completions are worked off by the one thread that submits, when it asks (Linux 6.1).
+    pub deferred: bool,
+    /// One request accepts, or receives into shared buffers, again and again (Linux 6.0).
+    pub multishot: bool,
+    /// A write and its sync are one submission with one completion (Linux 5.17).
+    pub linked_sync: bool,
+    /// The blocks that are written from are known to the kernel in advance.
+    pub registered_blocks: bool,
+}
+
+/// Until when to wait for completions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Not at all.
+    No,
+    /// So long at most.
+    For(std::time::Duration),
+    /// For as long as it takes.
+    Ever,
+}
+
+struct Slot<S> {
+    generation: u32,
+    entry: Option<Entry<S>>,
+}
+
+struct Entry<S> {
+    request: Request,
+    owner: S,
+    tag: u64,
+}
+
+/// The ring. `S` is what the owner of each request is known by.
+pub(crate) struct Ring<S> {
+    uring: ManuallyDrop<IoUring>,
+    slots: Vec<Slot<S>>,
+    free: Vec<u32>,
+    /// What found no room in the kernel's queue; a linked pair stays together.
+    waiting: VecDeque<(squeue::Entry, Option<squeue::Entry>)>,
+    pub(crate) blocks: ManuallyDrop<Blocks>,
+    provided: Option<ManuallyDrop<Provided>>,
+    abilities: Abilities,
+    pub(crate) counts: Counts,
+}
+
+/// Completions of cancellations, which nobody waits for.
+const NOBODY: u64 = u64::MAX;
+/// The lowest bit of a name tells a linked sync from its write.
+const SYNC: u64 = 1;
+const GROUP: u16 = 0;
+
+impl<S: Clone> Ring<S> {
+    /// A ring on this thread.
+    ///
+    /// # Errors
+    /// This machine forbids or lacks `io_uring`; the sentence says which and what to do.
+    pub(crate) fn new(options: &Options) -> Result<Self, Error> {
+        let entries = options.entries;
+        let deferred = || {
+            let mut builder = IoUring::builder();
+            builder.setup_single_issuer().setup_defer_taskrun().setup_taskrun_flag();
+            builder.setup_clamp().setup_cqsize(entries * 4).build(entries)
+        };
+        let plain = || IoUring::builder().setup_clamp().setup_cqsize(entries * 4).build(entries);
+        // An older kernel answers the flags that it does not know with EINVAL.
+        let (uring, deferred): (IoUring, bool) = match deferred() {
+            Ok(uring) if options.deferred => (uring, true),
+            Err(why) if why.raw_os_error() != Some(libc::EINVAL) => return Err(forbidden(&why)),
+            _ => (plain().map_err(|why| forbidden(&why))?, false),
+        };
+        let probe = probe(&uring)?;
+        let blocks = Blocks::new(options.blocks);
+        let registered_blocks = options.blocks > 0 && register(&uring, blocks.memory());
+        let provided = if options.multishot && probe.multishot {
+            Provided::register(&uring, options.receive_buffers)
+        } else {
+            None
+        };
+        let abilities = Abilities {
+            deferred,
+            multishot: provided.is_some(),
+            linked_sync: uring.params().is_feature_skip_cqe_on_success(),
+            registered_blocks,
+        };
+        Ok(Ring {
+            uring: ManuallyDrop::new(uring),
+            slots: Vec::new(),
+            free: Vec::new(),
+            waiting: VecDeque::new(),
+            blocks: ManuallyDrop::new(blocks),
+            provided: provided.map(ManuallyDrop::new),
+            abilities,
+            counts: Counts::default(),
+        })
+    }
+
+    pub(crate) fn abilities(&self) -> Abilities {
+        self.abilities
+    }
+
+    /// The kernel refused a request that is answered many times: from now on each is answered once.
+    pub(crate) fn give_up_multishot(&mut self) {
+        self.abilities.multishot = false;
+    }
+
+    /// Hands a request over; the kernel sees it at the next [`enter`](Self::enter).
+    pub(crate) fn submit(&mut self, request: Request, owner: S, tag: u64) -> Token {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot { generation: 0, entry: None });
+            self.slots.len() as u32 - 1
+        });
+        let slot = &mut self.slots[index as usize];
+        slot.generation = slot.generation.wrapping_add(1) & 0x3fff_ffff;
+        let name = u64::from(slot.generation) << 33 | u64::from(index) << 1;
+        slot.entry = Some(Entry { request, owner, tag });
+        let (first, second) = self.describe(index);
+        let linked = second.is_some();
+        let first = if linked {
+            let flags = squeue::Flags::IO_LINK | squeue::Flags::SKIP_SUCCESS;
+            first.flags(flags).user_data(name)
+        } else {
+            first.user_data(name)
+        };
+        self.push(first, second.map(|second| second.user_data(name | SYNC)));
+        Token(name)
+    }
+
+    /// Asks for an early end; the request still completes, and perhaps as if it had not been asked.
+    pub(crate) fn cancel(&mut self, token: Token) {
+        let (index, generation) = place(token.0);
+        let alive =
+            self.slots.get(index).is_some_and(|slot| slot.generation == generation && slot.entry.is_some());
+        if alive {
+            self.push(opcode::AsyncCancel::new(token.0).build().user_data(NOBODY), None);
+        }
+    }
+
+    /// The request in slot `index` in the kernel's words.
+    fn describe(&mut self, index: u32) -> (squeue::Entry, Option<squeue::Entry>) {
+        let Some(Entry { request, .. }) = &mut self.slots[index as usize].entry else {
+            unreachable!("the slot was filled by the caller")
+        };
+        // Every pointer below leads into memory that the request owns on the heap, or into a block that is its own as
+        // long as it holds it: moving the request does not move them, and the slot keeps it until its last completion.
+        let entry = match request {
+            Request::Accept { listener, multishot } => {
+                let fd = Fd(listener.as_raw_fd());
+                if *multishot {
+                    opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC).build()
+                } else {
+                    let nobody = std::ptr::null_mut();
+                    opcode::Accept::new(fd, nobody, nobody.cast()).flags(libc::SOCK_CLOEXEC).build()
+                }
+            }
+            Request::Connect { socket, address } => {
+                let (start, length) = address.parts();
+                opcode::Connect::new(Fd(socket.as_raw_fd()), start, length).build()
+            }
+            Request::ReceiveMany { socket } => opcode::RecvMulti::new(Fd(socket.as_raw_fd()), GROUP).build(),
+            Request::Receive { socket, into } => {
+                let room = into.spare_capacity_mut();
+                let (start, length) = (room.as_mut_ptr().cast(), room.len() as u32);
+                opcode::Recv::new(Fd(socket.as_raw_fd()), start, length).build()
+            }
+            Request::Send { socket, bytes, from } => {
+                let bytes = &bytes[*from..];
+                let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+                let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
+                opcode::Send::new(Fd(socket.as_raw_fd()), bytes.as_ptr(), length).flags(flags).build()
+            }
+            Request::Write { file, at, block, from, to, sync } => {
+                let fd = Fd(file.as_raw_fd());
+                let (start, pooled) = self.blocks.start(block);
+                let (start, length) = (start.wrapping_add(*from), (*to - *from) as u32);
+                let flags = if *sync == Synced::Through { libc::RWF_DSYNC } else { 0 };
+                let write = if pooled && self.abilities.registered_blocks {
+                    opcode::WriteFixed::new(fd, start, length, 0).offset(*at).rw_flags(flags).build()
+                } else {
+                    opcode::Write::new(fd, start, length).offset(*at).rw_flags(flags).build()
+                };
+                let sync = opcode::Fsync::new(fd).flags(FsyncFlags::DATASYNC).build();
+                let linked = matches!(request, Request::Write { sync: Synced::Linked, .. });
+                return (write, linked.then_some(sync));
+            }
+            Request::Read { file, at, block, length } => {
+                let fd = Fd(file.as_raw_fd());
+                let (start, pooled) = self.blocks.start(block);
+                if pooled && self.abilities.registered_blocks {
+                    opcode::ReadFixed::new(fd, start, *length as u32, 0).offset(*at).build()
+                } else {
+                    opcode::Read::new(fd, start, *length as u32).offset(*at).build()
+                }
+            }
+            Request::Sync { file } => {
+                opcode::Fsync::new(Fd(file.as_raw_fd())).flags(FsyncFlags::DATASYNC).build()
+            }
+            Request::Listen { pipe, into } => {
+                let room = into.spare_capacity_mut();
+                let (start, length) = (room.as_mut_ptr().cast(), room.len() as u32);
+                opcode::Read::new(Fd(pipe.as_raw_fd()), start, length).build()
+            }
+        };
+        (entry, None)
+    }
+
+    fn push(&mut self, first: squeue::Entry, second: Option<squeue::Entry>) {
+        if self.waiting.is_empty() && self.room(1 + usize::from(second.is_some())) {
+            self.queue(&first, second.as_ref());
+        } else {
+            self.waiting.push_back((first, second));
+        }
+    }
+
+    fn room(&mut self, wanted: usize) -> bool {
+        let queue = self.uring.submission();
+        queue.capacity() - queue.len() >= wanted
+    }
+
+    fn queue(&mut self, first: &squeue::Entry, second: Option<&squeue::Entry>) {
+        let mut queue = self.uring.submission();
+        for entry in std::iter::once(first).chain(second) {
+            self.counts.submissions += 1;
+            // SAFETY: `describe` made it of memory and descriptors that the slot owns until the last completion, and of
+            // nothing for a cancellation. There is room: the caller looked.
+            unsafe { queue.push(entry) }.expect("there is room");
+        }
+    }
+
+    /// Hands over what was submitted and, if there is nothing to harvest, waits: one system call, or none if there is
+    /// nothing to do.
+    pub(crate) fn enter(&mut self, wait: Wait) {
+        loop {
+            while let Some((_, second)) = self.waiting.front() {
+                let wanted = 1 + usize::from(second.is_some());
+                if !self.room(wanted) {
+                    break;
+                }
+                if let Some((first, second)) = self.waiting.pop_front() {
+                    self.queue(&first, second.as_ref());
+                }
+            }
+            // More than fits the queue goes in several calls; only the last of them waits.
+            let last = self.waiting.is_empty();
+            self.call(if last { wait } else { Wait::No });
+            if last || self.ready() {
+                return;
+            }
+        }
+    }
+
+    fn call(&mut self, wait: Wait) {
+        let queue = self.uring.submission();
+        let idle = queue.is_empty() && !queue.taskrun() && !queue.cq_overflow();
+        drop(queue);
+        if wait == Wait::No && idle {
+            return;
+        }
+        let time;
+        let (want, args) = match wait {
+            Wait::No => (0, SubmitArgs::new()),
+            Wait::Ever => (1, SubmitArgs::new()),
+            Wait::For(most) => {
+                time = Timespec::from(most);
+                (1, SubmitArgs::new().timespec(&time))
+            }
+        };
+        self.counts.enters += 1;
+        match self.uring.submitter().submit_with_args(want, &args) {
+            Ok(_) => {}
+            Err(why) => match why.raw_os_error() {
+                // The time is over, a signal came, or completions must be harvested first.
+                Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => {}
+                _ => panic!("io_uring_enter failed in a way that it should not: {why}"),
+            },
+        }
+    }
+
+    /// Whether a harvest finds something, or an [`enter`](Self::enter) would.
+    pub(crate) fn ready(&mut self) -> bool {
+        let waiting = self.uring.submission().taskrun();
+        waiting || !self.uring.completion().is_empty()
+    }
+
+    /// Appends every completion that has come, with its owner.
+    pub(crate) fn harvest(&mut self, into: &mut Vec<(S, Event)>) {
+        let Ring { uring, slots, free, counts, .. } = self;
+        for completion in uring.completion() {
+            counts.completions += 1;
+            let name = completion.user_data();
+            let (index, generation) = place(name & !SYNC);
+            let slot = match slots.get_mut(index) {
+                Some(slot) if name != NOBODY && slot.generation == generation => slot,
+                _ => continue,
+            };
+            let Some(entry) = &mut slot.entry else { continue };
+            let (owner, tag) = (entry.owner.clone(), entry.tag);
+            let result = completion.result();
+            let more = cqueue::more(completion.flags());
+            let lease = cqueue::buffer_select(completion.flags())
+                .map(|index| Lease { index, length: usize::try_from(result).unwrap_or(0) });
+            let accepting = matches!(entry.request, Request::Accept { .. });
+            let accepted = (accepting && result >= 0).then(|| {
+                // SAFETY: the kernel has just made this descriptor for this request, and nobody else knows it.
+                unsafe { OwnedFd::from_raw_fd(result) }
+            });
+            let through = matches!(entry.request, Request::Write { sync: Synced::Through, from, to, .. }
+                if usize::try_from(result).is_ok_and(|count| count == to - from));
+            let request = if more {
+                None
+            } else {
+                free.push(index as u32);
+                slot.entry.take().map(|entry| filled(entry.request, result))
+            };
+            let synced = name & SYNC != 0 || through;
+            into.push((owner, Event { tag, result, synced, more, lease, accepted, request }));
+        }
+    }
+
+    /// The bytes of a lease.
+    pub(crate) fn leased(&self, lease: Lease) -> &[u8] {
+        self.provided.as_ref().map_or(&[], |provided| provided.bytes(lease))
+    }
+
+    /// Gives a lease back to the kernel.
+    pub(crate) fn give_back(&mut self, lease: Lease) {
+        if let Some(provided) = &mut self.provided {
+            provided.give(lease.index);
+            provided.publish();
+        }
+    }
+
+    /// Cancels whatever is in flight and waits for it, a while. Returns whether nothing is left.
+    pub(crate) fn settle(&mut self, mut each: impl FnMut(S, Event)) -> bool {
+        let mut events = Vec::new();
+        for _ in 0..200 {
+            let in_flight: Vec<Token> = self.in_flight().collect();
+            if in_flight.is_empty() {
+                return true;
+            }
+            in_flight.into_iter().for_each(|token| self.cancel(token));
+            self.enter(Wait::For(std::time::Duration::from_millis(50)));
+            self.harvest(&mut events);
+            for (owner, event) in events.drain(..) {
+                each(owner, event);
+            }
+        }
+        false
+    }
+
+    fn in_flight(&self) -> impl Iterator<Item = Token> {
+        self.slots
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| slot.entry.is_some())
+            .map(|(index, slot)| Token(u64::from(slot.generation) << 33 | (index as u64) << 1))
+    }
+}
+
+impl<S> Drop for Ring<S> {
+    fn drop(&mut self) {
+        let in_flight = self.slots.iter().any(|slot| slot.entry.is_some());
+        if in_flight {
+            // The kernel may still write there. It is leaked: better than memory that somebody else is given.
+            std::mem::forget(std::mem::take(&mut self.slots));
+            return;
+        }
+        // SAFETY: nothing is in flight, so the kernel touches neither; each is dropped once, the ring before the memory
+        // that it knows.
+        unsafe {
+            ManuallyDrop::drop(&mut self.uring);
+            ManuallyDrop::drop(&mut self.blocks);
+            if let Some(provided) = &mut self.provided {
+                ManuallyDrop::drop(provided);
+            }
+        }
+    }
+}
+
+/// A request whose vector the kernel filled says so.
+fn filled(mut request: Request, result: i32) -> Request {
+    if let Request::Receive { into, .. } | Request::Listen { into, .. } = &mut request {
+        let count = usize::try_from(result).unwrap_or(0);
+        assert!(count <= into.capacity() - into.len(), "the kernel wrote more than there was room for");
+        // SAFETY: the kernel has written so many bytes to the spare room, which is that long.
+        unsafe { into.set_len(into.len() + count) };
+    }
+    request
+}
+
+/// Which slot a name means, and the generation that it must have.
+fn place(name: u64) -> (usize, u32) {
+    ((name as u32 >> 1) as usize, (name >> 33) as u32)
+}
+
+fn forbidden(why: &io::Error) -> Error {
+    let sentence = match why.raw_os_error() {
+        Some(libc::ENOSYS) => {
+            "this kernel has no io_uring; use Linux 5.11 or newer, or allow it in the container's \
+             system call filter"
+                .into()
+        }
+        Some(libc::EPERM | libc::EACCES) => {
+            "io_uring is forbidden here; set kernel.io_uring_disabled to 0 and allow \
+             io_uring_setup, io_uring_enter and io_uring_register in the container's system call filter"
+                .into()
+        }
+        Some(libc::ENOMEM) => {
+            "io_uring may lock no more memory; raise the limit of locked memory (ulimit -l)".into()
+        }
+        _ => format!("io_uring could not be set up: {why}"),
+    };
+    Error::Unsupported(sentence)
+}
+
+struct Probed {
+    multishot: bool,
+}
+
+fn probe(uring: &IoUring) -> Result<Probed, Error> {
+    let old = |what: &str| {
+        let sentence = format!("this kernel's io_uring cannot {what}; use Linux 5.11 or newer");
+        Err(Error::Unsupported(sentence))
+    };
+    if !uring.params().is_feature_ext_arg() {
+        return old("wait for a limited time");
+    }
+    if !uring.params().is_feature_nodrop() {
+        return old("keep completions that find no room");
+    }
+    let mut probe = Probe::new();
+    if uring.submitter().register_probe(&mut probe).is_err() {
+        return old("say what it can do");
+    }
+    let needed = [
+        (opcode::Accept::CODE, "accept a stream"),
+        (opcode::Connect::CODE, "connect a stream"),
+        (opcode::Recv::CODE, "receive"),
+        (opcode::Send::CODE, "send"),
+        (opcode::Read::CODE, "read"),
+        (opcode::Write::CODE, "write"),
+        (opcode::WriteFixed::CODE, "write from a registered buffer"),
+        (opcode::ReadFixed::CODE, "read into a registered buffer"),
+        (opcode::Fsync::CODE, "sync a file"),
+        (opcode::AsyncCancel::CODE, "cancel"),
+    ];
+    match needed.into_iter().find(|(code, _)| !probe.is_supported(*code)) {
+        Some((_, what)) => old(what),
+        // Zero-copy sends came with multishot receives; no opcode of theirs tells.
+        None => Ok(Probed { multishot: probe.is_supported(opcode::SendZc::CODE) }),
+    }
+}
+
+fn register(uring: &IoUring, memory: &Memory) -> bool {
+    let vector = libc::iovec { iov_base: memory.start().cast(), iov_len: memory.len() };
+    // SAFETY: the memory is owned by the ring's blocks, which are dropped behind the ring or never.
+    unsafe { uring.submitter().register_buffers(&[vector]) }.is_ok()
+}
+
+/// Buffers that the kernel picks from when bytes arrive (`io_uring_register_buf_ring(3)`).
+struct Provided {
+    /// The kernel's list: entries of 16 bytes, the tail inside the first.
+    list: Memory,
+    buffers: Memory,
+    count: u16,
+    tail: u16,
+}
+
+/// How long each of them is, in bytes.
+const BUFFER: usize = 16 << 10;
+
+impl Provided {
+    fn register(uring: &IoUring, count: u16) -> Option<Self> {
+        let count = count.max(1).checked_next_power_of_two().unwrap_or(1 << 15).min(1 << 15);
+        let list = Memory::new((usize::from(count) * size_of::<BufRingEntry>()).next_multiple_of(PAGE));
+        let buffers = Memory::new(usize::from(count) * BUFFER);
+        let mut provided = Provided { list, buffers, count, tail: 0 };
+        // SAFETY: the list is zeroed, page-aligned, long enough, and lives until the ring is gone.
+        let registered = unsafe {
+            let start = provided.list.start() as u64;
+            uring.submitter().register_buf_ring_with_flags(start, count, GROUP, 0)
+        };
+        registered.ok()?;
+        for index in 0..count {
+            provided.give(index);
+        }
+        provided.publish();
+        Some(provided)
+    }
+
+    fn bytes(&self, lease: Lease) -> &[u8] {
+        let start = usize::from(lease.index) * BUFFER;
+        &self.buffers[start..start + lease.length.min(BUFFER)]
+    }
+
+    /// Puts a buffer into the list; the kernel sees it with the next [`publish`](Self::publish).
+    fn give(&mut self, index: u16) {
+        let place = usize::from(self.tail & (self.count - 1));
+        let start = self.buffers.start().wrapping_add(usize::from(index) * BUFFER) as u64;
+        // SAFETY: the list holds `count` entries, zeroed or written here; the kernel reads an entry only once the tail
+        // has passed it, and its reserved field, the tail in the first entry, is not touched by these setters.
+        let entry = unsafe { &mut *self.list.start().cast::<BufRingEntry>().add(place) };
+        entry.set_addr(start);
+        entry.set_len(BUFFER as u32);
+        entry.set_bid(index);
+        self.tail = self.tail.wrapping_add(1);
+    }
+
+    fn publish(&mut self) {
+        // SAFETY: the tail lies in the list's first entry, aligned to two bytes; the kernel only reads it, and pairs
+        // this release with an acquire.
+        unsafe {
+            let tail = BufRingEntry::tail(self.list.start().cast()).cast_mut();
+            AtomicU16::from_ptr(tail).store(self.tail, Ordering::Release);
+        }
+    }
+}
