@@ -21,7 +21,7 @@ use crate::identity::Identity;
 use crate::seeds::{Seeds, Shard};
 use crate::text::Console;
 use crate::trouble::Trouble;
-use crate::{panics, replay, run, scenarios};
+use crate::{panics, replay, run, scenarios, show};
 use clap::{Args, Parser, Subcommand};
 use seedfast_sim::Scenario;
 use std::ffi::OsString;
@@ -46,6 +46,8 @@ enum Command {
     Run(Run),
     /// Run one seed, or the bundle of a failed one, and look at it
     Replay(Replay),
+    /// Draw one run, or the bundle of a failed one, as a picture in one HTML file
+    Show(Show),
     /// List what can be run
     Scenarios {
         /// Print one JSON object
@@ -126,6 +128,22 @@ pub(crate) struct Replay {
     pub(crate) watchdog: Duration,
 }
 
+/// What `show` is told.
+#[derive(Args)]
+pub(crate) struct Show {
+    /// A scenario, followed by a seed; or the bundle of a failed seed
+    #[arg(value_name = "SCENARIO | BUNDLE")]
+    pub(crate) what: String,
+    /// The seed, after a scenario
+    pub(crate) seed: Option<String>,
+    /// Where the picture is written [default: SCENARIO-SEED.html]
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) out: Option<PathBuf>,
+    /// How long it may take on the wall clock before it counts as looping for ever
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = nanoseconds)]
+    pub(crate) watchdog: Duration,
+}
+
 fn nanoseconds(text: &str) -> Result<Duration, Trouble> {
     duration::parse(text).map(Duration::from_nanos)
 }
@@ -168,6 +186,7 @@ pub fn run_with(
     let result = match parsed.command {
         Command::Run(options) => run::run(scenarios, &options, console),
         Command::Replay(options) => replay::replay(scenarios, &options, console),
+        Command::Show(options) => show::show(scenarios, &options, console),
         Command::Scenarios { json } => scenarios::list(scenarios, json, console),
     };
     result.unwrap_or_else(|trouble| {

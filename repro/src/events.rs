@@ -22,7 +22,8 @@ impl Words {
         Words(None)
     }
 
-    fn of_frame(&self, kind: u8, frame: &[u8]) -> Option<String> {
+    /// What a frame says.
+    pub(crate) fn of_frame(&self, kind: u8, frame: &[u8]) -> Option<String> {
         self.0.as_ref()?.describe(Kind(kind), frame)
     }
 }
@@ -54,25 +55,25 @@ impl Filter<'_> {
 }
 
 /// Tells events one after the other; remembers frames, because a receiver's record names its message only.
-struct Teller<'a> {
+pub(crate) struct Teller<'a> {
     words: &'a Words,
     frames: HashMap<u64, (u8, &'a [u8])>,
 }
 
 impl<'a> Teller<'a> {
-    fn new(words: &'a Words) -> Self {
+    pub(crate) fn new(words: &'a Words) -> Self {
         Teller { words, frames: HashMap::new() }
     }
 
     /// Takes notice of an event.
-    fn hear(&mut self, event: &Event<'a>) {
+    pub(crate) fn hear(&mut self, event: &Event<'a>) {
         if let (Some(_), What::Send { kind, frame, messages, .. }) = (&self.words.0, &event.what) {
             self.frames.extend(messages.iter().map(|sent| (sent.message, (*kind, *frame))));
         }
     }
 
     /// The event as a line.
-    fn tell(&self, event: &Event<'a>) -> String {
+    pub(crate) fn tell(&self, event: &Event<'a>) -> String {
         let line = event.to_string();
         match &event.what {
             What::Send { kind, frame, .. } => {

@@ -4,7 +4,7 @@
 //! - [`campaign`]: many seeds on many workers, one result that does not depend on how many
 //! - [`rerun`]: the same seed, the same bytes, or the first event that differs
 //! - [`bundle`]: a failing seed as one text file; [`identity`]: the build that saw it
-//! - [`replay`]: one run, looked at closely
+//! - [`replay`]: one run, looked at closely; `show`: the same as a picture
 #![forbid(unsafe_code)]
 
 mod board;
@@ -27,6 +27,7 @@ pub mod rerun;
 mod run;
 mod scenarios;
 pub mod seeds;
+mod show;
 pub mod tally;
 pub mod text;
 pub mod trouble;

@@ -23,12 +23,12 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 /// What is to be replayed.
-struct Case {
-    scenario: &'static dyn Scenario,
-    seed: u64,
-    plan: Plan,
+pub(crate) struct Case {
+    pub(crate) scenario: &'static dyn Scenario,
+    pub(crate) seed: u64,
+    pub(crate) plan: Plan,
     /// Where it was read from, if it is a bundle's.
-    bundle: Option<Bundle>,
+    pub(crate) bundle: Option<Bundle>,
 }
 
 /// What came of it.
@@ -53,7 +53,7 @@ pub(crate) fn replay(
     options: &Replay,
     console: &mut Console<'_>,
 ) -> Result<u8, Trouble> {
-    let case = find(scenarios, options)?;
+    let case = find(scenarios, &options.what, options.seed.as_deref(), "replay")?;
     let differences = case.bundle.as_ref().map_or_else(Vec::new, |bundle| warn(bundle, console));
     let paint = console.paint();
     let Case { scenario, seed, .. } = case;
@@ -128,36 +128,42 @@ pub(crate) fn replay(
     Ok(u8::from(replayed.outcome.broken.is_some()))
 }
 
-/// Finds out what `replay SCENARIO SEED` or `replay BUNDLE` means.
-fn find(scenarios: &[&'static dyn Scenario], options: &Replay) -> Result<Case, Trouble> {
-    let path = Path::new(&options.what);
-    if let Some(seed) = &options.seed {
-        let scenario = scenarios::find(scenarios, &options.what)?;
+/// Finds out what `COMMAND SCENARIO SEED` or `COMMAND BUNDLE` means.
+pub(crate) fn find(
+    scenarios: &[&'static dyn Scenario],
+    what: &str,
+    seed: Option<&str>,
+    command: &str,
+) -> Result<Case, Trouble> {
+    let path = Path::new(what);
+    if let Some(seed) = seed {
+        let scenario = scenarios::find(scenarios, what)?;
         let seed = seeds::seed(seed)?;
         return Ok(Case { scenario, seed, plan: execute::plan(scenario, seed)?, bundle: None });
     }
     if !path.exists() {
-        return Err(match scenarios::find(scenarios, &options.what) {
+        return Err(match scenarios::find(scenarios, what) {
             Ok(scenario) => Trouble::new(format!(
-                "which seed of `{name}`? write: replay {name} SEED",
+                "which seed of `{name}`? write: {command} {name} SEED",
                 name = scenario.name()
             )),
             Err(_) => Trouble::new(format!(
-                "there is no bundle {}; write: replay BUNDLE, or: replay SCENARIO SEED",
-                options.what
+                "there is no bundle {what}; write: {command} BUNDLE, or: {command} SCENARIO SEED"
             )),
         });
     }
     let bundle = Bundle::read(path)?;
     let scenario = scenarios::find(scenarios, &bundle.scenario)?;
-    bundle.plan.schedule.check().map_err(|why| {
-        Trouble::new(format!("{}: its plan cannot be run: {why}; correct it by hand", options.what))
-    })?;
+    bundle
+        .plan
+        .schedule
+        .check()
+        .map_err(|why| Trouble::new(format!("{what}: its plan cannot be run: {why}; correct it by hand")))?;
     Ok(Case { scenario, seed: bundle.seed, plan: bundle.plan.clone(), bundle: Some(bundle) })
 }
 
 /// Says in which parts the build that wrote a bundle differs from this one, and whether the bundle was edited.
-fn warn(bundle: &Bundle, console: &mut Console<'_>) -> Vec<String> {
+pub(crate) fn warn(bundle: &Bundle, console: &mut Console<'_>) -> Vec<String> {
     let differences = Identity::current().differences(&bundle.build);
     if !differences.is_empty() {
         let mut text = "warning: another build wrote this bundle, so its run may differ here:\n".to_owned();
@@ -176,13 +182,13 @@ fn warn(bundle: &Bundle, console: &mut Console<'_>) -> Vec<String> {
 }
 
 /// The verdict that a replay must repeat.
-fn recorded(case: &Case) -> Option<&Verdict> {
+pub(crate) fn recorded(case: &Case) -> Option<&Verdict> {
     case.bundle.as_ref().filter(|bundle| !bundle.is_edited())?.verdict.as_ref()
 }
 
 /// Runs `work` on a thread of its own, so that a turn that loops for ever does not take the program with it. None if
 /// it takes longer than `patience`.
-fn guarded<T: Send + 'static>(
+pub(crate) fn guarded<T: Send + 'static>(
     patience: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<Option<T>, Trouble> {

@@ -1,0 +1,583 @@
+// The diagram itself, on one canvas. Far out, what falls onto the same pixels is drawn once; close by, everything has
+// its glyph and, where there is room, its words.
+
+const DENSE = 2400; // So many arrows in view lose their heads.
+
+class Painter {
+  constructor(run, canvas) {
+    this.run = run;
+    this.canvas = canvas;
+    this.context = canvas.getContext('2d');
+    this.offices = officesOf(run);
+    this.lives = livesOf(run);
+    this.writes = writesOf(run);
+    this.skews = skewsOf(run);
+    this.drawn = { arrows: 0, moments: 0, lanes: 0 };
+  }
+
+  draw(view) {
+    const { context: c, canvas } = this, { scale, layout } = view;
+    const ratio = window.devicePixelRatio || 1, width = scale.width, height = layout.height;
+    if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
+      canvas.width = Math.round(width * ratio);
+      canvas.height = Math.round(height * ratio);
+      canvas.style.width = `${width}px`;
+      canvas.style.height = `${height}px`;
+    }
+    c.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.view = view;
+    this.colours = view.dark ? DARK : LIGHT;
+    this.kinds = kindStyles(this.run, this.colours);
+    this.drawn = { arrows: 0, moments: 0, lanes: 0 };
+    const first = scale.momentAtPlace(scale.left), last = scale.momentAtPlace(scale.left + width / scale.zoom);
+    this.range = [Math.max(0, first - 1), Math.min(this.run.moments.length - 1, last)];
+    let dense = 0;
+    for (let k = this.range[0]; k <= this.range[1]; k++) dense += view.filter.shown[k];
+    this.room = width / Math.max(1, dense); // Pixels for each moment, on average.
+    c.fillStyle = this.colours.paper;
+    c.fillRect(0, 0, width, height);
+    this.backgrounds();
+    this.axis();
+    this.faults();
+    this.storage();
+    this.violation(false);
+    this.arrows();
+    this.leaders();
+    this.moments();
+    this.violation(true);
+    this.cursor();
+  }
+
+  text(words, x, y, colour, font = '11px system-ui, sans-serif', align = 'left') {
+    const c = this.context;
+    c.fillStyle = colour;
+    c.font = font;
+    c.textAlign = align;
+    c.fillText(words, x, y);
+  }
+
+  line(x1, y1, x2, y2) {
+    const c = this.context;
+    c.beginPath();
+    c.moveTo(x1, y1);
+    c.lineTo(x2, y2);
+    c.stroke();
+  }
+
+  hatch(x1, y, x2, height, colour, gap = 7) {
+    const c = this.context, { width } = this.view.scale;
+    x1 = Math.max(x1, -20); x2 = Math.min(x2, width + 20);
+    if (x2 <= x1) return;
+    c.save();
+    c.beginPath(); c.rect(x1, y, x2 - x1, height); c.clip();
+    c.strokeStyle = colour; c.lineWidth = 1; c.beginPath();
+    for (let x = Math.floor((x1 - height) / gap) * gap; x < x2; x += gap) { c.moveTo(x, y + height); c.lineTo(x + height, y); }
+    c.stroke();
+    c.restore();
+  }
+
+  /** Lanes, lives, leaders, pauses, partitions and clocks: what lasts. */
+  backgrounds() {
+    const { run, context: c, colours, view } = this, { scale, layout } = view;
+    layout.order.forEach((lane, place) => {
+      const { y, height, hidden } = layout.lanes[lane];
+      if (place % 2 === 0) { c.fillStyle = colours.band; c.fillRect(0, y, scale.width, height); }
+      if (!hidden) this.drawn.lanes++;
+    });
+    for (const office of this.offices) {
+      const lane = layout.lanes[office.node];
+      const [x1, x2] = this.ends(office.from, office.to);
+      if (lane.hidden || x2 < 0 || x1 > scale.width) continue;
+      const colour = ballotColour(run, colours, office.ballot);
+      c.fillStyle = colour;
+      c.globalAlpha = 0.13;
+      c.fillRect(x1, lane.y, x2 - x1, lane.height);
+      c.globalAlpha = 1;
+    }
+    for (const fault of run.faults) this.faultOnLanes(fault);
+    for (let lane = run.nodes; lane < run.lanes; lane++) {
+      const place = layout.lanes[lane];
+      if (place.hidden) continue;
+      c.strokeStyle = colours.faint; c.lineWidth = 1;
+      this.line(0, place.middle + 0.5, scale.width, place.middle + 0.5);
+    }
+    for (const life of this.lives) {
+      const lane = layout.lanes[life.node];
+      const [x1, x2] = life.to < 0 ? [scale.xOfRecord(life.from), scale.xOfPlace(scale.length)] : this.ends(life.from, life.to);
+      if (!lane || lane.hidden || x2 < 0 || x1 > scale.width) continue;
+      if (life.up) {
+        c.strokeStyle = colours.soft; c.lineWidth = 1.5;
+        this.line(Math.max(x1, 0), lane.middle, Math.min(x2, scale.width), lane.middle);
+      } else {
+        c.fillStyle = colours.down; c.globalAlpha = 0.16;
+        c.fillRect(x1, lane.y + 2, x2 - x1, lane.height - 4);
+        c.globalAlpha = 1;
+        this.hatch(x1, lane.y + 2, x2, lane.height - 4, colours.down, 8);
+        if (x2 - x1 > 60) this.plate(life.power ? 'no power' : 'down', (Math.max(x1, 0) + Math.min(x2, scale.width)) / 2, lane.middle + 4);
+      }
+    }
+    this.clocks();
+  }
+
+  /** A strip along the lane for each time in which its node led: in front of the arrows, so that it is seen from afar. */
+  leaders() {
+    const { run, context: c, colours, view } = this, { scale, layout } = view;
+    for (const office of this.offices) {
+      const lane = layout.lanes[office.node];
+      const [x1, x2] = this.ends(office.from, office.to);
+      if (lane.hidden || x2 < 0 || x1 > scale.width) continue;
+      const colour = ballotColour(run, colours, office.ballot);
+      c.fillStyle = colour;
+      c.fillRect(x1, lane.y + lane.height - 5, x2 - x1, 5);
+      if (x2 - x1 < 70) continue;
+      const words = `leads ${ballotName(office.ballot)}`, left = Math.max(x1, 0) + 4, y = lane.y + lane.height - 8;
+      c.font = 'bold 10px system-ui, sans-serif';
+      const width = c.measureText(words).width;
+      c.fillStyle = colours.paper; c.globalAlpha = 0.85; c.fillRect(left - 2, y - 9, width + 4, 12); c.globalAlpha = 1;
+      this.text(words, left, y, colour, c.font);
+    }
+  }
+
+  ends(from, to) { return [this.view.scale.xOfRecord(from), this.view.scale.xOfRecord(to)]; }
+
+  plate(words, x, y) {
+    const c = this.context;
+    c.font = 'bold 10px system-ui, sans-serif';
+    const width = c.measureText(words).width + 8;
+    c.fillStyle = this.colours.paper;
+    c.fillRect(x - width / 2, y - 10, width, 14);
+    this.text(words, x, y, this.colours.soft, c.font, 'center');
+  }
+
+  faultOnLanes(fault) {
+    const { context: c, colours, view } = this, { scale, layout } = view;
+    if (fault.end === null) return;
+    const x1 = scale.xOfTime(fault.at), x2 = scale.xOfTime(fault.end);
+    if (x2 < 0 || x1 > scale.width) return;
+    if (fault.kind === 'partition' && fault.groups) {
+      fault.groups.forEach((group, number) => {
+        for (const endpoint of group) {
+          const lane = layout.lanes[endpoint];
+          if (!lane || lane.hidden) continue;
+          c.fillStyle = colours.groups[number % colours.groups.length];
+          c.fillRect(x1, lane.y + 1, Math.max(2, x2 - x1), 4);
+          if (lane.isNode && x2 - x1 > 26) {
+            this.text(String.fromCharCode(65 + number), Math.max(x1, 0) + 4, lane.y + 15, c.fillStyle, 'bold 10px system-ui, sans-serif');
+          }
+        }
+      });
+    } else if (fault.target !== null) {
+      const lane = layout.lanes[fault.target];
+      if (!lane || lane.hidden) return;
+      const stops = fault.kind === 'pause';
+      c.fillStyle = colours.pause;
+      c.globalAlpha = stops ? 0.16 : 0.07;
+      c.fillRect(x1, lane.y + 2, x2 - x1, lane.height - 4);
+      c.globalAlpha = 1;
+      if (stops) this.hatch(x1, lane.y + 2, x2, lane.height - 4, colours.pause, 11);
+      if (x2 - x1 > 50) this.text(stops ? 'paused' : fault.kind, Math.max(x1, 0) + 5, lane.y + 14, colours.pause, '10px system-ui, sans-serif');
+    }
+  }
+
+  /** Each node's wall clock against true time, each on the scale of its own largest deviation. */
+  clocks() {
+    const { context: c, colours, view } = this, { scale, layout } = view;
+    if (!view.showClocks) return;
+    for (const skew of this.skews) {
+      const lane = layout.lanes[skew.node];
+      if (lane.hidden || skew.least === skew.most) continue;
+      const top = lane.y + 8, room = lane.height * 0.22;
+      c.strokeStyle = colours.skew; c.globalAlpha = 0.75; c.lineWidth = 1; c.setLineDash([3, 2]); c.beginPath();
+      let before = -9, begun = false;
+      for (const [record, ahead] of skew.points) {
+        const x = scale.xOfRecord(record);
+        if (x < -200) continue;
+        if (x - before < 1.5) continue;
+        const y = top + room * (1 - (ahead - skew.least) / (skew.most - skew.least));
+        if (begun) c.lineTo(x, y); else c.moveTo(x, y);
+        begun = true; before = x;
+        if (x > scale.width + 200) break;
+      }
+      c.stroke(); c.setLineDash([]); c.globalAlpha = 1;
+    }
+  }
+
+  axis() {
+    const { context: c, colours, view } = this, { scale, layout } = view;
+    c.strokeStyle = colours.rule; c.lineWidth = 1;
+    const from = scale.timeAtX(0), to = scale.timeAtX(scale.width);
+    const ticks = [];
+    if (scale.mode === 'time') {
+      const rough = (to - from) * 110 / scale.width, power = 10 ** Math.floor(Math.log10(Math.max(rough, 1)));
+      const step = [1, 2, 5, 10].map((k) => k * power).find((size) => size >= rough) ?? power;
+      for (let time = Math.max(0, Math.ceil(from / step) * step); time <= Math.min(to, this.run.end); time += step) ticks.push([scale.xOfTime(time), time, step]);
+    } else {
+      for (let x = 40; x < scale.width; x += 120) {
+        const time = scale.timeAtX(x);
+        if (x > scale.xOfPlace(scale.length) + 1 || x < scale.xOfPlace(0)) continue;
+        ticks.push([x, time, Math.max(1, (scale.timeAtX(x + 120) - time) / 10)]);
+      }
+    }
+    // All with the same number of digits: as many as tell the closest two apart.
+    const resolution = Math.max(1, Math.min(...ticks.map(([, , size]) => size)));
+    for (const [x, time] of ticks) {
+      this.line(Math.round(x) + 0.5, AXIS - 6, Math.round(x) + 0.5, layout.bottom);
+      this.text(clock(time, resolution), x, 13, colours.soft, '10.5px system-ui, sans-serif', 'center');
+    }
+  }
+
+  faults() {
+    const { run, context: c, colours, view } = this, { scale } = view;
+    const edges = [];
+    for (const fault of run.faults) {
+      const x1 = scale.xOfTime(fault.at), x2 = fault.end === null ? x1 : scale.xOfTime(fault.end);
+      if (x2 < -160 || x1 > scale.width) continue;
+      const y = AXIS + fault.row * FAULT_ROW;
+      const lasts = x2 - x1 > 3;
+      const colour = fault.kind === 'heal' ? colours.kept : fault.kind.includes('crash') ? colours.alarm : colours.pause;
+      c.fillStyle = colour;
+      if (lasts) {
+        c.globalAlpha = 0.25; c.fillRect(x1, y + 1, x2 - x1, FAULT_ROW - 3); c.globalAlpha = 1;
+        c.fillRect(x1, y + 1, 2, FAULT_ROW - 3); c.fillRect(x2 - 2, y + 1, 2, FAULT_ROW - 3);
+      } else {
+        c.beginPath(); c.moveTo(x1 - 4, y + 3); c.lineTo(x1 + 4, y + 3); c.lineTo(x1, y + 12); c.fill();
+      }
+      edges.push([Math.max(x1, 0), y, fault, colour, x2]);
+    }
+    // A label may use the room up to the next fault of its row.
+    edges.forEach(([x, y, fault], i) => {
+      const next = edges.slice(i + 1).find((other) => other[1] === y);
+      const room = (next ? next[0] : scale.width) - x - 12;
+      const words = this.fitted(fault.text + (fault.target === null || fault.text.includes(`n${fault.target}`) ? '' : ` (n${fault.target})`), room);
+      if (words) this.text(words, x + 7, y + 12, colours.ink, '10.5px system-ui, sans-serif');
+    });
+  }
+
+  /** The text cut to a width; nothing if too little of it would be left. */
+  fitted(words, room) {
+    const c = this.context;
+    c.font = '10.5px system-ui, sans-serif';
+    const each = 5.6;
+    if (room < 26) return '';
+    if (c.measureText(words).width <= room) return words;
+    return `${words.slice(0, Math.max(3, Math.floor(room / each)))}…`;
+  }
+
+  /** Writes from their submission until the device is done: filled if durable, hollow if only visible, crossed if gone. */
+  storage() {
+    const { context: c, colours, view } = this, { scale, layout, filter, past } = view;
+    if (filter.classes.has('storage')) return;
+    for (const write of this.writes) {
+      const lane = layout.lanes[write.node];
+      const [x1, x2] = this.ends(write.from, write.to);
+      if (!lane || lane.hidden || x2 < 0 || x1 > scale.width || (x2 - x1 < 1.2 && this.room < 3)) continue;
+      const y = lane.middle + Math.min(15, lane.height * 0.2);
+      c.globalAlpha = past && past[write.to] > view.hops ? 0.2 : 1;
+      c.fillStyle = c.strokeStyle = write.kind === 'vanished' ? colours.alarm : colours.kept;
+      c.lineWidth = 1;
+      const width = Math.max(2, x2 - x1);
+      if (write.kind === 'durable') c.fillRect(x1, y, width, 4);
+      else c.strokeRect(x1 + 0.5, y + 0.5, width, 3);
+      if (write.kind === 'vanished') this.cross(x2, y + 2, 4, colours.alarm);
+    }
+    c.globalAlpha = 1;
+    for (const [record, image] of this.run.images) {
+      const lane = layout.lanes[this.run.lane[record]], x = scale.xOfRecord(record);
+      if (!lane || lane.hidden || x < -50 || x > scale.width || this.room < 1.5) continue;
+      image.writes.slice(-4).forEach((write, row) => {
+        const cells = Math.min(write.map.length, 16);
+        for (let i = 0; i < cells; i++) {
+          c.fillStyle = write.map[i] === '#' ? colours.kept : colours.paper;
+          c.fillRect(x + 5 + i * 4, lane.y + lane.height - 11 - row * 6, 3, 4);
+          c.strokeStyle = colours.soft; c.lineWidth = 0.5;
+          c.strokeRect(x + 5 + i * 4, lane.y + lane.height - 11 - row * 6, 3, 4);
+        }
+      });
+    }
+  }
+
+  cross(x, y, size, colour) {
+    const c = this.context;
+    c.strokeStyle = colour; c.lineWidth = 2;
+    this.line(x - size, y - size, x + size, y + size);
+    this.line(x - size, y + size, x + size, y - size);
+  }
+
+  /** A message's line on the screen: from, to, and how it ends. */
+  path(i, copy) {
+    const { run, view } = this, { scale, layout } = view, { messages } = run;
+    const from = layout.lanes[messages.from[i]], to = layout.lanes[messages.to[i]];
+    if (!from || !to) return null;
+    const received = copy ? messages.copyReceived[i] : messages.received[i];
+    const due = copy ? messages.copyDue[i] : messages.due[i];
+    const sent = messages.sent[i], x1 = scale.xOfRecord(sent);
+    let x2, part = 1, end = 'arrow';
+    if (received >= 0) x2 = scale.xOfRecord(received);
+    else if (!copy && messages.stopped[i] >= 0) { x2 = scale.xOfRecord(messages.stopped[i]); end = 'stopped'; }
+    else if (due >= 0) { x2 = scale.xOfTime(Math.min(due, run.end)); end = 'open'; }
+    else {
+      x2 = scale.xOfTime(run.at[sent] + (run.head.latencyMax || 1e6));
+      x2 = Math.max(x1 + 8, Math.min(x2, x1 + 90));
+      part = 0.45; end = messages.fate(i);
+    }
+    const y1 = from.middle, y2 = to.middle;
+    return { x1, y1, x2: x1 + (x2 - x1) * part, y2: y1 + (y2 - y1) * part, end };
+  }
+
+  arrows() {
+    const { run, context: c, colours, view } = this, { messages } = run, { scale, filter, past } = view;
+    const seen = new Set(), batches = new Map(), marked = [], labelled = [];
+    const heads = [];
+    const add = (i, copy) => {
+      const path = this.path(i, copy);
+      if (!path || Math.max(path.x1, path.x2) < -10 || Math.min(path.x1, path.x2) > scale.width + 10) return;
+      const inPast = past && past[copy ? messages.copyReceived[i] : messages.received[i]] <= view.hops;
+      const faded = past && !inPast;
+      const troubled = path.end !== 'arrow' || messages.damaged[i] || copy;
+      if (!troubled && this.room < 4) {
+        // What falls onto the same pixels is drawn once.
+        const key = ((Math.round(path.x1) * 4096 + Math.round(path.x2)) * 64 + messages.from[i]) * 64 + messages.to[i]
+          + (faded ? 0.25 : 0) + messages.kind[i] / 1024;
+        if (seen.has(key)) return;
+        seen.add(key);
+      }
+      this.drawn.arrows++;
+      const style = `${messages.kind[i]}|${faded ? 1 : 0}|${copy || path.end !== 'arrow' ? 1 : 0}`;
+      if (!batches.has(style)) batches.set(style, []);
+      batches.get(style).push(path);
+      if (path.end === 'arrow') heads.push([path, messages.kind[i], faded]);
+      if (troubled || messages.fate(i).includes('held')) marked.push([path, i, copy, faded]);
+      if (!faded && Math.abs(path.x2 - path.x1) > 84) labelled.push([path, i]);
+    };
+    for (let i = 0; i < messages.count; i++) {
+      if (!filter.arrows[i]) continue;
+      add(i, false);
+      if (messages.copyDue[i] >= 0) add(i, true);
+    }
+    for (const [style, paths] of batches) {
+      const [kind, faded, dashed] = style.split('|').map(Number);
+      c.strokeStyle = this.kinds[kind].colour;
+      c.globalAlpha = faded ? 0.13 : paths.length > 1500 ? 0.5 : 0.9;
+      c.lineWidth = this.kinds[kind].wide * (past && !faded ? 1.4 : 1);
+      c.setLineDash(dashed ? [5, 3] : []);
+      c.beginPath();
+      for (const path of paths) { c.moveTo(path.x1, path.y1); c.lineTo(path.x2, path.y2); }
+      c.stroke();
+    }
+    c.setLineDash([]);
+    if (heads.length < DENSE && this.room > 2) for (const [path, kind, faded] of heads) this.head(path, this.kinds[kind].colour, faded ? 0.15 : 1);
+    c.globalAlpha = 1;
+    if (this.room > 0.8 || marked.length < 400) for (const [path, i, copy, faded] of marked) this.mark(path, i, copy, faded);
+    if (labelled.length < 90) for (const [path, i] of labelled) this.label(path, i);
+    c.globalAlpha = 1;
+  }
+
+  head(path, colour, alpha) {
+    const c = this.context, angle = Math.atan2(path.y2 - path.y1, path.x2 - path.x1);
+    c.globalAlpha = alpha;
+    c.fillStyle = colour;
+    // The tip stops before the moment's own glyph.
+    const x = path.x2 - 4 * Math.cos(angle), y = path.y2 - 4 * Math.sin(angle), size = 7;
+    c.beginPath();
+    c.moveTo(x, y);
+    c.lineTo(x - size * Math.cos(angle - 0.4), y - size * Math.sin(angle - 0.4));
+    c.lineTo(x - size * Math.cos(angle + 0.4), y - size * Math.sin(angle + 0.4));
+    c.fill();
+  }
+
+  /** What went wrong with a message. */
+  mark(path, i, copy, faded) {
+    const c = this.context, { colours, run } = this, fate = run.messages.fate(i);
+    c.globalAlpha = faded ? 0.25 : 1;
+    const size = this.room > 6 ? 4 : 2.5;
+    const { x2, y2 } = path;
+    if (path.end === 'lost' || path.end === 'starved' || path.end === 'nobody there') this.cross(x2, y2, size, colours.alarm);
+    else if (path.end === 'cut') {
+      c.strokeStyle = colours.alarm; c.lineWidth = 2.5;
+      this.line(x2 - size, y2, x2 + size, y2);
+    } else if (path.end === 'stopped') {
+      const cut = brief(run.text(run.messages.stopped[i])).endsWith('cut');
+      if (cut) { c.strokeStyle = colours.alarm; c.lineWidth = 2.5; this.line(x2, y2 - size - 1, x2, y2 + size + 1); }
+      else this.cross(x2, y2, size, colours.alarm);
+    }
+    const damaged = copy ? run.messages.damaged[i] & 2 : run.messages.damaged[i] & 1;
+    if (damaged) {
+      const x = (path.x1 + path.x2) / 2, y = (path.y1 + path.y2) / 2, z = size * 1.5;
+      c.strokeStyle = colours.alarm; c.lineWidth = 2;
+      c.beginPath(); c.moveTo(x - z, y + z * 0.5); c.lineTo(x - z / 3, y - z); c.lineTo(x + z / 3, y + z); c.lineTo(x + z, y - z * 0.5); c.stroke();
+    }
+    if (this.room > 12 && (copy || fate.includes('held'))) {
+      this.text(copy ? '×2' : 'held back', (path.x1 + 2 * path.x2) / 3 + 4, (path.y1 + 2 * path.y2) / 3 - 3, colours.soft, '10px system-ui, sans-serif');
+    }
+  }
+
+  label(path, i) {
+    const c = this.context, name = this.run.messages.words(i);
+    const short = name.startsWith('"') ? this.run.kinds[this.run.messages.kind[i]] : name;
+    const length = Math.hypot(path.x2 - path.x1, path.y2 - path.y1);
+    const words = this.fitted(short, length - 30);
+    if (!words) return;
+    c.save();
+    c.translate((path.x1 + path.x2) / 2, (path.y1 + path.y2) / 2);
+    c.rotate(Math.atan2(path.y2 - path.y1, path.x2 - path.x1));
+    c.font = '10.5px system-ui, sans-serif';
+    c.textAlign = 'center';
+    c.lineWidth = 3; c.strokeStyle = this.colours.paper; c.globalAlpha = 0.85;
+    c.strokeText(words, 0, -3);
+    c.globalAlpha = 1;
+    c.fillStyle = this.kinds[this.run.messages.kind[i]].colour;
+    c.fillText(words, 0, -3);
+    c.restore();
+  }
+
+  moments() {
+    const { run, colours, view } = this, { scale, layout, filter, past } = view, c = this.context;
+    const used = new Set(), ends = new Array(run.lanes).fill(-1e9);
+    for (let k = this.range[0]; k <= this.range[1]; k++) {
+      if (!filter.shown[k]) continue;
+      const record = run.moments[k], lane = layout.lanes[run.lane[record]];
+      if (!lane || lane.hidden) continue;
+      const x = scale.xOfMoment(k), code = run.code(record);
+      const important = code === 'start' || code === 'down' || this.isDecision(k);
+      const key = Math.round(x) * 256 + run.lane[record];
+      if (this.room < 2 && !important) { if (used.has(key)) continue; used.add(key); }
+      c.globalAlpha = past && past[this.lastOf(k)] > view.hops && past[record] > view.hops ? 0.22 : 1;
+      this.drawn.moments++;
+      this.glyph(code, x, lane);
+      this.observations(k, x, lane, ends);
+    }
+    c.globalAlpha = 1;
+    for (const k of view.filter.found) {
+      const lane = layout.lanes[run.lane[run.moments[k]]], x = scale.xOfMoment(k);
+      if (!lane || x < -5 || x > scale.width + 5) continue;
+      c.strokeStyle = colours.found; c.lineWidth = 2.5;
+      c.beginPath(); c.arc(x, lane.middle, 7, 0, 7); c.stroke();
+    }
+  }
+
+  lastOf(k) { const members = this.run.members.of(k); return members[members.length - 1]; }
+
+  isDecision(k) {
+    const { run } = this;
+    return run.members.of(k).some((member) => run.stepOf.has(member) && ['leader', 'decide'].includes(run.steps.name(run.stepOf.get(member))));
+  }
+
+  glyph(code, x, lane) {
+    const c = this.context, { colours } = this, y = lane.middle, r = this.room > 7 ? 3.4 : this.room > 2.5 ? 2.4 : 1.4;
+    c.fillStyle = c.strokeStyle = colours.ink;
+    c.lineWidth = 1.2;
+    switch (code) {
+      case 'start': case 'client-start':
+        c.fillStyle = colours.kept;
+        c.beginPath(); c.moveTo(x - r, y - r * 1.5); c.lineTo(x + r * 1.6, y); c.lineTo(x - r, y + r * 1.5); c.fill();
+        break;
+      case 'down': this.cross(x, y, Math.max(4.5, r + 1.5), colours.alarm); break;
+      case 'timer': case 'client-timer':
+        c.fillStyle = colours.paper; c.beginPath(); c.arc(x, y, r, 0, 7); c.fill(); c.stroke(); break;
+      case 'completed': c.fillStyle = colours.kept; c.fillRect(x - r * 0.8, y - r * 0.8, r * 1.6, r * 1.6); break;
+      case 'durable': case 'landed': case 'vanished': case 'image': case 'stopped': {
+        if (code === 'stopped' || this.room < 5) break;
+        c.fillStyle = code === 'vanished' ? colours.alarm : colours.kept;
+        c.beginPath(); c.arc(x, y + Math.min(15, lane.height * 0.2) + 2, 1.8, 0, 7); c.fill();
+        break;
+      }
+      case 'end-of-burst': c.fillRect(x - 0.8, y - r * 1.3, 1.6, r * 2.6); break;
+      default: c.beginPath(); c.arc(x, y, r, 0, 7); c.fill();
+    }
+  }
+
+  /** Leaders, decided slots and, close by, every observation. */
+  observations(k, x, lane, ends) {
+    const { run, colours } = this, c = this.context, number = run.lane[run.moments[k]];
+    const words = [];
+    let decided = null;
+    for (const member of run.members.of(k)) {
+      const code = run.code(member);
+      if (code === 'halt') words.push('halts');
+      if (code !== 'observe') continue;
+      const step = run.stepOf.get(member);
+      if (step === undefined) { words.push(brief(run.text(member)).replace(/^observe kind (\d+), \d+ bytes ?/, 'obs $1: ')); continue; }
+      const name = run.steps.name(step), slot = run.steps.slot[step], ballot = run.steps.ballot[step];
+      if (name === 'decide') { decided = decided ? [Math.min(decided[0], slot), Math.max(decided[1], slot)] : [slot, slot]; continue; }
+      if (name === 'apply') continue;
+      words.push(name + (slot >= 0 ? ` s${slot}` : '') + (ballot >= 0 ? ` ${ballotName(ballot)}` : ''));
+      if (name === 'leader') {
+        const y = lane.middle - 11;
+        c.fillStyle = ballotColour(run, colours, ballot);
+        c.beginPath(); c.moveTo(x - 7, y); c.lineTo(x - 7, y - 8); c.lineTo(x - 3.2, y - 4); c.lineTo(x, y - 9); c.lineTo(x + 3.2, y - 4); c.lineTo(x + 7, y - 8); c.lineTo(x + 7, y); c.fill();
+      }
+    }
+    if (decided && this.room > 1.2) {
+      const size = this.room > 6 ? 4.2 : 2.6, y = lane.middle - 9;
+      c.fillStyle = colours.select;
+      c.beginPath(); c.moveTo(x, y - size); c.lineTo(x + size, y); c.lineTo(x, y + size); c.lineTo(x - size, y); c.fill();
+      if (this.room > 9) words.unshift(decided[0] === decided[1] ? `decides ${decided[0]}` : `decides ${decided[0]}–${decided[1]}`);
+    }
+    if (!words.length || this.room < 9 || c.globalAlpha < 1) return;
+    const text = this.fitted([...new Set(words)].join(', '), 190), start = x + 6;
+    if (start < ends[number] || !text) return;
+    c.font = '10.5px system-ui, sans-serif';
+    const width = c.measureText(text).width, y = lane.middle - 7;
+    c.globalAlpha = 0.8; c.fillStyle = colours.paper; c.fillRect(start - 1, y - 9, width + 2, 12); c.globalAlpha = 1;
+    this.text(text, start, y, colours.ink, c.font);
+    ends[number] = start + width + 8;
+  }
+
+  /** Where it broke: behind everything a band, in front of it a flag. */
+  violation(front) {
+    const { run, context: c, colours, view } = this, { scale, layout } = view, broken = run.head.broken;
+    if (!broken) return;
+    const record = run.broke >= 0 ? run.broke : run.n - 1;
+    const x = scale.xOfRecord(record);
+    if (x < -120 || x > scale.width + 120) return;
+    if (!front) {
+      c.fillStyle = colours.alarmSoft; c.fillRect(x - 8, AXIS - 6, 16, layout.bottom - AXIS + 6);
+      c.strokeStyle = colours.alarm; c.lineWidth = 1.5; c.setLineDash([6, 3]);
+      this.line(x, AXIS - 6, x, layout.bottom); c.setLineDash([]);
+      return;
+    }
+    const lane = layout.lanes[run.lane[record]];
+    if (run.broke >= 0 && lane && !lane.hidden) {
+      c.fillStyle = colours.alarm; c.strokeStyle = colours.paper; c.lineWidth = 1.5; c.beginPath();
+      for (let i = 0; i < 16; i++) {
+        const r = i % 2 ? 6 : 13, angle = i * Math.PI / 8;
+        c.lineTo(x + r * Math.cos(angle), lane.middle + r * Math.sin(angle));
+      }
+      c.closePath(); c.fill(); c.stroke();
+      this.text('!', x, lane.middle + 4, colours.paper, 'bold 12px system-ui, sans-serif', 'center');
+    }
+    const words = `${broken.invariant} ${run.broke >= 0 ? 'broke' : 'judged at the end'}`;
+    c.font = 'bold 11px system-ui, sans-serif';
+    const width = c.measureText(words).width + 14, left = Math.min(x, scale.width - width);
+    c.fillStyle = colours.alarm; c.fillRect(left, 1, width, 17);
+    this.text(words, left + 7, 13, colours.paper, c.font);
+  }
+
+  cursor() {
+    const { run, context: c, colours, view } = this, { scale, layout } = view;
+    if (view.selected < 0) return;
+    const x = scale.xOfMoment(view.selected), lane = layout.lanes[run.lane[run.moments[view.selected]]];
+    c.strokeStyle = colours.select; c.lineWidth = 1; c.globalAlpha = 0.7;
+    this.line(x, AXIS - 4, x, layout.bottom);
+    c.globalAlpha = 1;
+    if (!lane) return;
+    c.lineWidth = 2.5;
+    c.beginPath(); c.arc(x, lane.middle, 8.5, 0, 7); c.stroke();
+    if (view.selectedMessage >= 0) {
+      const path = this.path(view.selectedMessage, false);
+      if (path) { c.lineWidth = 3.5; c.globalAlpha = 0.6; this.line(path.x1, path.y1, path.x2, path.y2); c.globalAlpha = 1; }
+    }
+  }
+}
+
+/** Each node's wall clock against true time, as points, with its bounds. */
+function skewsOf(run) {
+  const skews = Array.from({ length: run.nodes }, (_, node) => ({ node, points: [], least: Infinity, most: -Infinity }));
+  for (const [record, { wall }] of run.clocks) {
+    const skew = skews[run.lane[record]];
+    skew.points.push([record, wall]);
+    skew.least = Math.min(skew.least, wall);
+    skew.most = Math.max(skew.most, wall);
+  }
+  return skews;
+}

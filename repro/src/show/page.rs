@@ -1,0 +1,119 @@
+//! The page: a template, its style and its scripts, and the data, compressed, in one file.
+
+use serde_json::Value;
+
+const TEMPLATE: &str = include_str!("../../assets/show.html");
+const STYLE: &str = include_str!("../../assets/show.css");
+
+/// The scripts in the order in which they are put together: each may use what stands in those before it.
+const SCRIPTS: [&str; 12] = [
+    include_str!("../../assets/data.js"),
+    include_str!("../../assets/words.js"),
+    include_str!("../../assets/state.js"),
+    include_str!("../../assets/filter.js"),
+    include_str!("../../assets/scale.js"),
+    include_str!("../../assets/colours.js"),
+    include_str!("../../assets/lanes.js"),
+    include_str!("../../assets/draw.js"),
+    include_str!("../../assets/pick.js"),
+    include_str!("../../assets/minimap.js"),
+    include_str!("../../assets/panel.js"),
+    include_str!("../../assets/main.js"),
+];
+
+/// How hard the data is compressed: 0 to 10.
+const LEVEL: u8 = 9;
+
+/// The whole page.
+pub(crate) fn page(title: &str, data: &Value) -> String {
+    let data = base64(&miniz_oxide::deflate::compress_to_vec(data.to_string().as_bytes(), LEVEL));
+    let script = SCRIPTS.concat();
+    // Each mark is looked for in the template alone, never in what was put in for another.
+    let mut page = String::with_capacity(TEMPLATE.len() + STYLE.len() + script.len() + data.len());
+    let mut rest = TEMPLATE;
+    while let Some((before, behind)) = rest.split_once("{{") {
+        let (mark, after) = behind.split_once("}}").expect("the template closes its marks");
+        page.push_str(before);
+        match mark {
+            "title" => page.push_str(&escaped(title)),
+            "style" => page.push_str(STYLE),
+            "script" => page.push_str(&script),
+            "data" => page.push_str(&data),
+            other => unreachable!("the template has an unknown mark {other}"),
+        }
+        rest = after;
+    }
+    page.push_str(rest);
+    page
+}
+
+/// Text for HTML.
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            letter => safe.push(letter),
+        }
+    }
+    safe
+}
+
+/// RFC 4648, with padding: what a browser's `atob` reads.
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let byte = |place: usize| u32::from(three.get(place).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..4 {
+            let letter = LETTERS[(bits >> (18 - 6 * place) & 63) as usize];
+            text.push(if place <= three.len() { letter.into() } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn base64_is_that_of_the_rfc() {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+        assert_eq!(base64(&[0xfb, 0xff]), "+/8=");
+    }
+
+    #[test]
+    fn nothing_in_the_data_or_the_title_can_end_an_element() {
+        let evil = "</script><img src=x onerror=alert(1)>{{data}}";
+        let page = page(evil, &json!({ "texts": [evil] }));
+        assert!(!page.contains("<img"), "a payload became an element");
+        assert_eq!(page.matches("</script>").count(), TEMPLATE.matches("</script>").count());
+        assert!(page.contains("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;{{data}}"));
+    }
+
+    #[test]
+    fn the_page_asks_the_network_for_nothing() {
+        let page = page("t", &json!({}));
+        for word in ["http://", "https://", "fetch(", "XMLHttpRequest", "import(", "url(", " src=", "@import"]
+        {
+            assert!(!page.contains(word), "{word}");
+        }
+    }
+}
