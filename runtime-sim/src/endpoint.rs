@@ -9,9 +9,9 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
 /// Bytes that may be on their way into one peer's buffers at once; one frame always may.
-const MOST_TO_PEER: usize = 4 << 20;
+const MOST_TO_PEER: usize = 24 << 20;
 /// Bytes that wait here until somebody takes them in; one frame always may.
-const MOST_WAITING: usize = 16 << 20;
+const MOST_WAITING: usize = 32 << 20;
 /// A peer's buffers are empty again after so long.
 const DRAINED_AFTER: Duration = Duration::from_millis(1);
 /// What a frame counts beside its bytes.

@@ -107,27 +107,27 @@ impl Scene for Cast {
 }
 
 /// A world in which cases run.
-pub struct SimHost {
+pub(crate) struct SimHost {
     /// The next case's seed.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Its network, disks, clocks and faults; how many machines and clients there are is the case's.
-    pub schedule: Schedule,
+    pub(crate) schedule: Schedule,
     /// Whether clients stand outside, or are machines too, whose streams are frames.
-    pub outside: bool,
+    pub(crate) outside: bool,
     /// The last run's outcome.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
 }
 
 /// No case takes so long.
 const HOURS: u64 = 10 * 3_600_000_000_000;
 
 impl SimHost {
-    pub fn new(seed: u64, schedule: Schedule) -> Self {
+    pub(crate) fn new(seed: u64, schedule: Schedule) -> Self {
         SimHost { seed, schedule, outside: true, outcome: Outcome::default() }
     }
 
     /// Runs a case and writes its trace.
-    pub fn run_traced(&mut self, case: &Case<SimRuntime>, trace: &mut dyn TraceSink) -> Verdict {
+    pub(crate) fn run_traced(&mut self, case: &Case<SimRuntime>, trace: &mut dyn TraceSink) -> Verdict {
         let mut cast = Cast::new(case, self.outside);
         let (nodes, clients) = (cast.machines as u8, cast.clients.len() as u8);
         let mut schedule = Schedule { nodes, clients, end: HOURS, ..self.schedule.clone() };

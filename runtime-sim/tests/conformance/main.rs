@@ -14,8 +14,12 @@ const MILLIS: u64 = 1_000_000;
 /// Every case in each of these worlds; says what did not hold and where.
 fn try_all(worlds: impl Iterator<Item = SimHost>) {
     let mut failures = Vec::new();
+    let tell = option_env!("SEEDFAST_CASE").is_some();
     for mut host in worlds {
         for case in chosen() {
+            if tell {
+                println!("{} in seed {}", case.name, host.seed);
+            }
             if let Err(what) = host.run(&case) {
                 let at = if host.outside { "" } else { " with clients inside" };
                 failures.push(format!("{} (seed {}{at}): {what}", case.name, host.seed));
@@ -77,15 +81,15 @@ fn rough(seed: u64) -> Schedule {
 
 #[test]
 fn every_claim_holds_in_a_calm_world() {
-    try_all((0..4).map(|seed| SimHost::new(seed, calm())));
+    try_all((0..2).map(|seed| SimHost::new(seed, calm())));
 }
 
 #[test]
 fn every_claim_holds_in_a_calm_world_with_clients_that_are_nodes() {
-    try_all((0..4).map(|seed| SimHost { outside: false, ..SimHost::new(seed, calm()) }));
+    try_all((0..2).map(|seed| SimHost { outside: false, ..SimHost::new(seed, calm()) }));
 }
 
 #[test]
 fn every_claim_holds_in_a_rough_world() {
-    try_all((100..120).map(|seed| SimHost { outside: seed % 2 == 0, ..SimHost::new(seed, rough(seed)) }));
+    try_all((100..110).map(|seed| SimHost { outside: seed % 2 == 0, ..SimHost::new(seed, rough(seed)) }));
 }

@@ -9,8 +9,11 @@
 //! in flight, misaligned ranges, ranges beyond a device's end, frames above the limit. The simulated world calls each a
 //! violation.
 
+mod devices;
+mod driven;
 pub mod host;
 pub mod kit;
+mod messages;
 mod streams;
 mod tasks;
 mod timers;
@@ -72,6 +75,9 @@ pub fn cases<R: Runtime>() -> Vec<Case<R>> {
     all.extend(tasks::cases());
     all.extend(timers::cases());
     all.extend(streams::cases());
+    all.extend(devices::cases());
+    all.extend(messages::cases());
+    all.extend(driven::cases());
     all
 }
 
