@@ -1,7 +1,7 @@
 //! RESP, the protocol that Redis clients speak, in both of its versions.
 //!
-//! - [`parse`]: requests out of bytes as they come, in pieces of any size; [`inline`](parse): what people type
-//! - [`write`]: replies, in the version that the client asked for
+//! - [`parse`]: requests out of bytes as they come, in pieces of any size; what people type, too
+//! - [`mod@write`]: replies, in the version that the client asked for
 //! - [`table`]: which commands there are, and what a client may ask about them
 //! - [`translate`]: a request's words as a command of ours; [`reply`]: our reply as theirs
 //! - [`slot`]: which of a cluster's 16,384 slots a key falls into

@@ -22,7 +22,7 @@ pub struct Limits {
     pub arguments: usize,
     /// The longest line that is typed.
     pub line: usize,
-    /// The largest request, lengths and line ends included.
+    /// The largest array, lengths and line ends included.
     pub request: usize,
 }
 
@@ -182,9 +182,6 @@ impl Parser {
         loop {
             let rest = &bytes[empty..];
             if !self.advance(rest)? {
-                if rest.len() > self.limits.request {
-                    return Err(ProtocolError::TooLarge);
-                }
                 return Ok((None, empty));
             }
             if !self.spans.is_empty() {
@@ -196,9 +193,6 @@ impl Parser {
         }
         let typed = self.state == State::Line;
         let (consumed, rest) = (empty + self.at, &bytes[empty..]);
-        if self.at > self.limits.request {
-            return Err(ProtocolError::TooLarge);
-        }
         self.state = State::Done;
         let bytes = if typed { &self.words[..] } else { rest };
         Ok((Some(Args { bytes, spans: &self.spans }), consumed))

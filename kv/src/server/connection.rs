@@ -164,9 +164,6 @@ impl<S: Stream> Task<S> {
             }
         }
         self.desk.batch.close();
-        if self.phase != Phase::Open {
-            start = self.input.len();
-        }
         if start == self.input.len() {
             self.input.clear();
             self.input.shrink_to(LARGEST_KEPT);

@@ -123,30 +123,35 @@ impl Replies {
         out: &mut Vec<u8>,
     ) -> Result<bool, Malformed> {
         let Some(Owed { version, reply }) = self.owed.front_mut() else { return Ok(false) };
+        let version = *version;
         match reply {
             Reply::Asked { answer: None, .. } => return Ok(false),
-            Reply::Asked { asked, answer: Some(answer), .. } => {
-                let mut writer = Writer::new(out, *version);
-                write(answer, *asked, service, &mut writer)?;
-                self.held -= answer.frame.len();
-                service.recycle(core::mem::take(&mut answer.frame));
-            }
-            Reply::Written(bytes) => {
-                out.extend_from_slice(bytes);
-                self.held -= bytes.len();
-                service.recycle(core::mem::take(bytes));
-            }
             Reply::Later(future) => {
                 let Poll::Ready(result) = future.as_mut().poll(cx) else { return Ok(false) };
-                let mut writer = Writer::new(out, *version);
+                let mut writer = Writer::new(out, version);
                 match result {
                     Ok(text) => writer.text(&text),
                     Err(why) => writer.error(format_args!("ERR {why}")),
                 }
             }
+            Reply::Asked { .. } | Reply::Written(_) => {}
         }
-        self.owed.pop_front();
+        // Taken out as a whole: an empty buffer put in its place would be an allocation.
+        let Some(Owed { reply, .. }) = self.owed.pop_front() else { return Ok(false) };
         self.first += 1;
+        match reply {
+            Reply::Asked { asked, answer: Some(answer), .. } => {
+                write(&answer, asked, service, &mut Writer::new(out, version))?;
+                self.held -= answer.frame.len();
+                service.recycle(answer.frame);
+            }
+            Reply::Written(bytes) => {
+                out.extend_from_slice(&bytes);
+                self.held -= bytes.len();
+                service.recycle(bytes);
+            }
+            Reply::Asked { answer: None, .. } | Reply::Later(_) => {}
+        }
         Ok(true)
     }
 }

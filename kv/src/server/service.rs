@@ -252,8 +252,12 @@ impl Service {
         self.seconds_since(self.0.started.monotonic)
     }
 
+    pub(super) fn now(&self) -> Now {
+        (self.0.clock)()
+    }
+
     pub(super) fn seconds_since(&self, instant: Instant) -> u64 {
-        (self.0.clock)().monotonic.since(instant).as_nanos() / 1_000_000_000
+        self.now().monotonic.since(instant).as_nanos() / 1_000_000_000
     }
 
     /// A spare buffer.
@@ -269,7 +273,7 @@ impl Service {
         self.add(Counter::Connections, 1);
         let client = Rc::new(Client {
             id: self.count(Counter::Connections),
-            since: (self.0.clock)().monotonic,
+            since: self.now().monotonic,
             version: Cell::default(),
             name: RefCell::default(),
             library: RefCell::default(),

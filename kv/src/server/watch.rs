@@ -11,19 +11,18 @@ use crate::command::Command;
 use alloc::vec::Vec;
 use core::future::poll_fn;
 use seedfast_core::client::{Request, Response, Verb};
+use seedfast_core::runtime::Alarm;
 use seedfast_core::runtime::clients::Clients;
-use seedfast_core::runtime::{Alarm, Runtime};
 use seedfast_core::{Buffer, Duration, SessionId};
 
 /// How often it asks, unless told otherwise.
 pub const PERIOD: Duration = Duration::from_millis(500);
 
-/// Asks for as long as it is polled.
-pub async fn watch<R: Runtime>(runtime: R, clients: Clients, service: Service, period: Duration) {
+/// Asks for as long as it is polled, woken by `alarm`, which it alone sets.
+pub async fn watch(mut alarm: impl Alarm, clients: Clients, service: Service, period: Duration) {
     let connection = clients.connect();
     let mut payload = Vec::new();
     Command::Exists { keys: Blocks::from(&[&b""[..]][..]) }.encode(&mut payload);
-    let mut alarm = runtime.alarm();
     let mut answers: Vec<Buffer> = Vec::new();
     let mut sequence = 0;
     let mut waiting = false;
@@ -38,7 +37,7 @@ pub async fn watch<R: Runtime>(runtime: R, clients: Clients, service: Service, p
             connection.request(service.settings().group, SessionId::NONE, sequence, frame.freeze());
             waiting = true;
         }
-        alarm.set(Some(runtime.now().monotonic + period));
+        alarm.set(Some(service.now().monotonic + period));
         poll_fn(|cx| {
             while connection.poll_answers(cx, &mut answers).is_ready() {
                 for frame in answers.drain(..) {

@@ -43,6 +43,8 @@ pub(crate) struct Wire {
     broken: bool,
     /// How often the server wrote.
     pub(crate) writes: usize,
+    /// Whether bytes leave only while the server flushes.
+    pub(crate) lazy: bool,
     reader: Option<Waker>,
     flusher: Option<Waker>,
 }
@@ -65,7 +67,11 @@ impl Memory {
     pub(crate) fn take(&self, more: usize) {
         let mut wire = self.0.borrow_mut();
         wire.window = wire.window.saturating_add(more);
-        wire.flow();
+        if wire.lazy {
+            wake(&mut wire.flusher);
+        } else {
+            wire.flow();
+        }
     }
 
     /// The client closes its half.
@@ -128,7 +134,9 @@ impl Stream for Memory {
         assert!(!wire.closed, "it wrote to a half that it had closed");
         wire.writes += 1;
         wire.backlog.append(bytes);
-        wire.flow();
+        if !wire.lazy {
+            wire.flow();
+        }
     }
 
     fn backlog(&self) -> usize {

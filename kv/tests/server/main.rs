@@ -5,3 +5,4 @@ mod http;
 mod limits;
 mod order;
 mod transcripts;
+mod watch;

@@ -96,6 +96,7 @@ proptest! {
         choices in proptest::collection::vec(any::<u8>(), 1..40),
         under_way in 1..10usize,
         window in 1..60usize,
+        lazy in any::<bool>(),
     ) {
         let commands: Vec<&str> = picks.iter().map(|pick| COMMANDS[*pick]).collect();
         let expected = one_by_one(&commands);
@@ -103,10 +104,12 @@ proptest! {
         let limits = Limits { waiting: 8, output: 40, ..Limits::DEFAULT };
         let mut bench = Bench::new(limits, under_way);
         bench.wire.0.borrow_mut().window = 0;
+        bench.wire.0.borrow_mut().lazy = lazy;
         let mut choices = Choices(choices.into());
         let bytes: Vec<u8> = commands.iter().flat_map(|command| array(command.split(' '))).collect();
         let (mut rest, mut heard) = (&bytes[..], String::new());
-        for cut in cuts.iter().cycle() {
+        for (round, cut) in cuts.iter().cycle().enumerate() {
+            prop_assert!(round < 100_000, "it stands still");
             let (now, later) = rest.split_at(rest.len().min(*cut));
             rest = later;
             bench.wire.push(now);
@@ -234,4 +237,24 @@ fn a_follower_learns_from_refusals_who_leads() {
     bench.ask("GET a");
     assert_eq!(bench.service.leader(), None);
     assert!(bench.service.ready().is_err());
+}
+
+#[test]
+fn an_answer_that_comes_twice_or_to_nobody_is_passed_over() {
+    let mut bench = Bench::new(Limits::DEFAULT, 64);
+    send(&mut bench, &["INCR n", "INCR n"]);
+    let (first, second) = (bench.asked.pop_front().expect("two"), bench.asked.pop_front().expect("two"));
+    let payload = bench.carry_out(&first);
+    let later = bench.carry_out(&second);
+    bench.answer(&second, &later);
+    bench.answer(&second, &payload);
+    bench.turn();
+    assert_eq!(bench.heard(), "", "the first is not answered");
+    bench.answer(&first, &payload);
+    bench.answer(&first, &later);
+    bench.turn();
+    bench.answer(&first, &later);
+    bench.turn();
+    assert_eq!(bench.heard(), r":1\r\n:2\r\n");
+    assert_eq!(bench.ask("GET n"), r"$1\r\n2\r\n");
 }
