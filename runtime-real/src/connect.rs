@@ -58,7 +58,7 @@ pub(crate) fn explain(address: &str, why: &io::Error) -> Error {
 }
 
 /// A request that completes once. Dropping it asks for its end.
-struct Pending {
+pub(crate) struct Pending {
     machine: Rc<Machine>,
     token: Token,
     once: Rc<Once>,
@@ -68,13 +68,13 @@ struct Pending {
 struct Once(RefCell<(Option<i32>, Option<Waker>)>);
 
 impl Pending {
-    fn new(machine: &Rc<Machine>, request: Request) -> Self {
+    pub(crate) fn new(machine: &Rc<Machine>, request: Request) -> Self {
         let once = Rc::new(Once::default());
         let token = machine.submit(request, once.clone(), 0);
         Pending { machine: machine.clone(), token, once }
     }
 
-    async fn result(&mut self) -> i32 {
+    pub(crate) async fn result(&mut self) -> i32 {
         poll_fn(|cx| {
             let mut once = self.once.0.borrow_mut();
             if once.0.is_none() {

@@ -25,6 +25,7 @@ mod sys_memory;
 mod sys_nvm;
 mod sys_os;
 mod sys_ring;
+mod sys_signal;
 mod sys_socket;
 
 pub use device::RealDevice;

@@ -1,14 +1,14 @@
 //! [`Runtime`] on one thread of a real machine.
 
-use crate::connect::{connect, explain};
+use crate::connect::{Pending, connect, explain};
 use crate::device::RealDevice;
 use crate::executor::TaskId;
 use crate::listener::RealListener;
 use crate::machine::Machine;
 use crate::options::Options;
 use crate::stream::RealStream;
-use crate::sys_os;
-use crate::sys_ring::{Abilities, Counts};
+use crate::sys_ring::{Abilities, Counts, Request};
+use crate::{sys_os, sys_signal};
 use seedfast_core::runtime::{Alarm, Error, Membership, Runtime, Task};
 use seedfast_core::time::{Instant, Now};
 use seedfast_core::transport::Mesh;
@@ -51,6 +51,21 @@ impl RealRuntime {
     /// What was counted so far: system calls, requests, completions.
     pub fn counts(&self) -> Counts {
         self.machine.counts()
+    }
+
+    /// Waits until somebody asks this process to end (SIGTERM, or SIGINT from a keyboard). From the first call on the
+    /// first such signal does nothing else; the second one ends the process.
+    ///
+    /// # Errors
+    /// The signals cannot be listened to.
+    pub async fn terminated(&self) -> Result<(), Error> {
+        let explain = |why| Error::Exhausted(format!("signals cannot be listened to: {why}"));
+        let pipe = sys_signal::termination().map_err(explain)?;
+        let request = Request::Listen { pipe: Rc::new(pipe), into: Vec::with_capacity(8) };
+        match Pending::new(&self.machine, request).result().await {
+            0.. => Ok(()),
+            why => Err(explain(std::io::Error::from_raw_os_error(-why))),
+        }
     }
 
     /// What this kernel offers and what is used of it.
