@@ -272,13 +272,19 @@ mod tests {
             );
             wrong(|schedule| *field(schedule) = ALWAYS + 1)
         };
-        let fields: [(&str, Field); 7] = [
+        let fields: [(&str, Field); 13] = [
             ("`network`: `tail`", |s| &mut s.network.tail),
             ("`network`: `loss`", |s| &mut s.network.loss),
             ("`network`: `duplication`", |s| &mut s.network.duplication),
             ("`network`: `reordering`", |s| &mut s.network.reordering),
             ("`network`: `corruption`", |s| &mut s.network.corruption),
             ("`disk`: `stall`", |s| &mut s.disk.stall),
+            ("`disk`: `sync_failure`", |s| &mut s.disk.sync_failure),
+            ("`disk`: `write_error`", |s| &mut s.disk.write_error),
+            ("`disk`: `no_space`", |s| &mut s.disk.no_space),
+            ("`disk`: `read_error`", |s| &mut s.disk.read_error),
+            ("`disk`: `lost_write`", |s| &mut s.disk.lost_write),
+            ("`disk`: `misdirected`", |s| &mut s.disk.misdirected),
             ("`turns`: `burst`", |s| &mut s.turns.burst),
         ];
         for (name, field) in fields {
@@ -345,6 +351,22 @@ mod tests {
     }
 
     #[test]
+    fn damage_has_a_place_and_flips_bits() {
+        let (target, device) = (Target::Node(0), 0);
+        let rot = |place, bits| wrong_fault(Fault::Rot { target, device, place, bits });
+        assert_eq!(rot(Place::Drawn(0), 1), "`place` holds nothing");
+        assert_eq!(rot(Place::Range { at: 5, length: 0 }, 1), "`place` holds nothing");
+        assert_eq!(rot(Place::Range { at: u64::MAX, length: 1 }, 1), "`place` reaches beyond any device");
+        assert_eq!(rot(Place::Drawn(1), 0), "`bits` is 0, outside 1..=64");
+        assert_eq!(rot(Place::Drawn(1), 65), "`bits` is 65, outside 1..=64");
+        let place = Place::Drawn(0);
+        assert_eq!(
+            wrong_fault(Fault::Unreadable { target, device, place, lasts: None }),
+            "`place` holds nothing"
+        );
+    }
+
+    #[test]
     fn a_target_exists() {
         let target = Target::Node(3);
         let faults = [
@@ -358,6 +380,14 @@ mod tests {
             Fault::Step { target, by: 0 },
             Fault::Freeze { target, lasts: 1 },
             Fault::DiskDegrade { target, disk: Disk::default(), lasts: 1 },
+            Fault::FailSync { target, device: 0 },
+            Fault::FailWrite { target, device: 0 },
+            Fault::LoseWrite { target, device: 0 },
+            Fault::Misdirect { target, device: 0 },
+            Fault::DiskFull { target, device: 0, lasts: 1 },
+            Fault::Unreadable { target, device: 0, place: Place::Drawn(1), lasts: None },
+            Fault::Rot { target, device: 0, place: Place::Drawn(1), bits: 1 },
+            Fault::LoseDevices { target, restart_after: None },
         ];
         for fault in faults {
             assert_eq!(wrong_fault(fault), "there is no node 3, the last one is 2");

@@ -12,12 +12,14 @@
 //! A barrier covers exactly the writes whose operation had completed before its own was submitted, and those that
 //! stand earlier in its own chain. (What landed before a process crash counts as completed.) `storage.rs` runs the
 //! chains over time; here is only the state. NVM has a crash model of its own, in `disk/nvm.rs`; what damages a device of
-//! either kind stands in `disk/damage.rs`.
+//! either kind stands in `disk/damage.rs`, what a failed operation leaves in `disk/failures.rs`.
 
 mod damage;
+mod failures;
 mod nvm;
 
 pub(crate) use damage::{Standing, Suspect, Trick};
+pub(crate) use failures::{Coverage, SyncFate};
 
 use damage::Damages;
 use nvm::Cache;
@@ -73,26 +75,6 @@ pub(crate) struct Kept {
     pub(crate) kept: u32,
     /// Whether a part of its submission was durable already.
     pub(crate) behind_durable: bool,
-}
-
-/// A write that a barrier could cover.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Coverage {
-    pub(crate) op: OperationId,
-    pub(crate) step: u16,
-    /// As in [`Device::mark`]'s counting.
-    pub(crate) completed: u64,
-    pub(crate) at: u64,
-    pub(crate) end: u64,
-}
-
-/// What a failed barrier left of a unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SyncFate {
-    Durable,
-    /// Still readable, and no barrier will make it durable.
-    Readable,
-    Lost,
 }
 
 /// One device.
@@ -310,50 +292,6 @@ impl Device {
             !covered
         });
         self.volatile = volatile;
-    }
-
-    /// A barrier fails, which `sync` or (of a range) `persist` would have been. Of the writes that it was to cover,
-    /// each unit is durable, lost although still readable, or lost, as `fate` draws; later barriers do not cover them.
-    pub(crate) fn fail_sync(
-        &mut self,
-        covers: impl Fn(&Coverage) -> bool,
-        fate: impl Fn(u64) -> SyncFate,
-        pool: &mut Pool,
-    ) {
-        let unit = self.unit();
-        let mut volatile = core::mem::take(&mut self.volatile);
-        let mut failed = Vec::new();
-        volatile.retain_mut(|write| {
-            let end = write.at + write.buffer.len() as u64;
-            let (op, step) = (write.op, write.step);
-            let covered = covers(&Coverage { op, step, completed: write.completed, at: write.at, end });
-            if covered {
-                failed.push(core::mem::replace(write, Write { buffer: Buffer::new(), ..*write }));
-            }
-            !covered
-        });
-        self.volatile = volatile;
-        for write in failed {
-            for (index, bytes) in write.buffer.chunks(unit as usize).enumerate() {
-                let at = write.at + index as u64 * unit;
-                let place = at as usize..at as usize + bytes.len();
-                let order = (at / unit) as usize;
-                let whole = Range { at, length: bytes.len() as u64 };
-                match fate(at / unit) {
-                    SyncFate::Durable if self.orders[order] < write.order => {
-                        self.orders[order] = write.order;
-                        self.durable[place].copy_from_slice(bytes);
-                    }
-                    // A newer write hides it in any case.
-                    SyncFate::Lost if self.is_at_rest(whole) => {
-                        let durable = self.durable[place.clone()].to_vec();
-                        self.visible[place].copy_from_slice(&durable);
-                    }
-                    _ => {}
-                }
-            }
-            pool.recycle(write.buffer);
-        }
     }
 
     /// What is visible in a range becomes durable, whoever wrote it.
@@ -588,6 +526,16 @@ mod tests {
         device.persist(Range { at: 0, length: 512 }, &mut pool);
         device.lose_power(|_, _, _| false);
         assert_eq!((at(&device, 0), at(&device, 1)), (7, 0));
+    }
+
+    #[test]
+    fn a_write_that_sticks_out_of_what_was_persisted_is_still_the_older_one() {
+        let (mut device, mut pool) = disk();
+        put(&mut device, &mut pool, 1, 0, 1, 2);
+        put(&mut device, &mut pool, 2, 0, 2, 1);
+        device.persist(Range { at: 0, length: 512 }, &mut pool);
+        device.lose_power(|_, _, _| true);
+        assert_eq!((at(&device, 0), at(&device, 1)), (2, 1));
     }
 
     #[test]

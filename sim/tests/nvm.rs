@@ -238,6 +238,31 @@ fn a_flush_without_a_fence_is_not_durable() {
     assert_eq!(images, set(&[&[0], &[5]]));
 }
 
+/// The first life flushed without a fence; a fence of the second makes none of that durable, its `Persist` all.
+#[test]
+fn the_flushes_of_a_dead_process_count_for_nothing() {
+    fn heir(steps: &[Step], toy: &mut Toy, input: Input, out: &mut Outbox) {
+        say_read(toy, &input, out);
+        match input {
+            Input::Start(_) if toy.life.0 == 1 => {
+                let chain: Vec<Step> = (0..40).map(|line| words(line * 16, 1, 5)).collect();
+                submit(toy, out, 1, &chain, Durability::Visible);
+            }
+            Input::Start(_) if toy.life.0 == 2 => submit(toy, out, 2, steps, Durability::Durable),
+            Input::Start(_) => read(toy, out, 1),
+            _ => {}
+        }
+    }
+    let schedule = with(with(calm(1), 100 * MS, crash(Loss::Process)), 200 * MS, crash(Loss::Power));
+    let third = |behaviour| seen(&schedule, 3, behaviour, 60).0;
+    let fenced = third(|toy, _, input, out| heir(&[words(2048, 1, 6)], toy, input, out));
+    assert_eq!(fenced, set(&[&[0], &[5]]));
+    let persisted = third(|toy, _, input, out| {
+        heir(&[Step::Persist(Range { at: 0, length: 8 })], toy, input, out);
+    });
+    assert_eq!(persisted, set(&[&[5]]));
+}
+
 #[test]
 fn a_reader_finds_a_write_in_flight_stored_in_part() {
     fn both(toy: &mut Toy, _: Now, input: Input, out: &mut Outbox) {

@@ -272,31 +272,6 @@ impl Device {
         self.damages.wrong.retain(|(number, _)| !covered(*number));
     }
 
-    /// A write on its way fails: of its units only those that `written` names will land, if any.
-    pub(crate) fn spoil(&mut self, submission: u32, step: u16, written: impl Fn(u64) -> bool) -> bool {
-        let unit = self.unit();
-        let Some(index) = self.flights.iter().position(|f| f.submission == submission && f.step == step)
-        else {
-            return false;
-        };
-        let (at, buffer) = (self.flights[index].at, self.flights[index].buffer.clone());
-        let mut bytes = self.shown(Range { at, length: buffer.len() as u64 });
-        let mut some = false;
-        for (number, place) in bytes.chunks_mut(unit as usize).enumerate() {
-            if written(number as u64) {
-                some = true;
-                let from = number * unit as usize;
-                place.copy_from_slice(&buffer[from..from + place.len()]);
-            }
-        }
-        if some {
-            self.flights[index].buffer = bytes.into();
-        } else {
-            self.flights.remove(index);
-        }
-        some
-    }
-
     /// Whether this is a block device.
     pub(crate) fn is_disk(&self) -> bool {
         self.geometry().media == Media::Disk
