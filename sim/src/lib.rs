@@ -1,4 +1,4 @@
-//! The simulated world: time, order, network, disks, clocks, crashes and the trace. It knows no protocol.
+//! The simulated world: time, order, network, disks, NVM, clocks, crashes and the trace. It knows no protocol.
 //!
 //! [`World::run`] executes a [`Schedule`] for a [`Scene`] (the processes, the clients and the judge) and leaves an
 //! [`Outcome`]. Everything that chance decides is a keyed [`draw`]; everything that happens is in the [`trace`].

@@ -313,6 +313,60 @@ fn a_poisoned_line_answers_with_an_error_until_it_is_rewritten() {
     assert_eq!(count(&outcome, Effect::Damaged), 1);
 }
 
+/// Damage falls on lines: a write that was lost leaves what it overwrote, rot flips bits of one line.
+#[test]
+fn damage_strikes_nvm_by_the_line() {
+    fn victim(toy: &mut Toy, now: Now, input: Input, out: &mut Outbox) {
+        match input {
+            Input::Start(_) => toy.wake(out, now, 10 * MS),
+            Input::Timer { .. } => {
+                toy.count += 1;
+                toy.wake(out, now, 10 * MS);
+                match toy.count {
+                    1 => submit(toy, out, 1, &[words(0, 24, 1)], Durability::Durable),
+                    2 => submit(toy, out, 2, &[words(8, 2, 2)], Durability::Durable),
+                    3 => submit(toy, out, 3, &[words(16, 1, 3)], Durability::Durable),
+                    4 => out.read(toy.op(READ), DeviceId(0), Range { at: 0, length: 192 }),
+                    _ => {}
+                }
+            }
+            Input::Completed { result: Completion::Data(bytes), .. } => toy.say(out, &bytes),
+            _ => {}
+        }
+    }
+    let image = |fault: Fault| {
+        let mut stage = Nvm(Stage::new(victim));
+        let outcome = World::new().run(1, &with(calm(3), 15 * MS, fault), &mut stage, &mut NoTrace);
+        (stage.0.said(0)[0].1.clone(), outcome)
+    };
+    let target = Target::Node(0);
+    let (bytes, outcome) = image(Fault::LoseWrite { target, device: 0 });
+    assert_eq!((bytes[64], bytes[72], bytes[128]), (1, 1, 3));
+    assert_eq!((count(&outcome, Effect::Damaged), count(&outcome, Effect::StaleRead)), (1, 1));
+    let (bytes, outcome) = image(Fault::Misdirect { target, device: 0 });
+    assert_eq!((bytes[64], bytes[72], bytes[128]), (1, 1, 3));
+    assert_eq!(bytes.iter().filter(|byte| **byte == 2).count(), 16, "the two words stand elsewhere");
+    assert_eq!((count(&outcome, Effect::Damaged), count(&outcome, Effect::MisdirectedRead)), (1, 1));
+    let place = Place::Range { at: 100, length: 1 };
+    let (bytes, outcome) = image(Fault::Rot { target, device: 0, place, bits: 7 });
+    let flipped = |line: &[u8], byte: [u8; 2]| -> u32 {
+        line.iter().enumerate().map(|(i, b)| (b ^ byte[usize::from(i >= 16)]).count_ones()).sum()
+    };
+    assert_eq!(bytes[..64], [1; 64]);
+    assert!(flipped(&bytes[64..128], [2, 1]) > 0);
+    assert_eq!(count(&outcome, Effect::RotRead), 1);
+    // Neither a store nor a fence can fail.
+    for fault in [
+        Fault::FailSync { target, device: 0 },
+        Fault::FailWrite { target, device: 0 },
+        Fault::DiskFull { target, device: 0, lasts: 900 * MS },
+    ] {
+        let (bytes, outcome) = image(fault);
+        assert_eq!((bytes[64], bytes[128]), (2, 3));
+        assert!(outcome.effects.is_empty(), "{:?}", outcome.effects);
+    }
+}
+
 #[test]
 fn misuse_of_nvm_is_a_violation() {
     let misuse = |behaviour: Behaviour| {
