@@ -10,9 +10,9 @@ use seedfast_core::Buffer;
 use seedfast_core::runtime::Stream;
 use seedfast_core::runtime::clients::Connection;
 
-/// Serves one client until either end closes, which is after `QUIT`, after bytes that are no request, once the client
-/// has closed its half and has all its replies, or when it lets more of them pile up than
-/// [`Limits::held`](super::Limits::held). Dropping the future closes at once.
+/// Serves one client until either end closes: after `QUIT`, after bytes that are no request, once the client has closed
+/// its half and has all its replies, when the service [stops](Service::stop), or when the client lets more replies
+/// pile up than [`Limits::held`](super::Limits::held). Dropping the future closes at once.
 pub async fn serve<S: Stream>(service: Service, stream: S, connection: Connection) {
     let parser = Parser::new(service.settings().limits.requests);
     let mut task = Task {
@@ -40,7 +40,7 @@ struct Task<S> {
     phase: Phase,
     /// Whether `input` holds no whole request.
     starved: bool,
-    /// Whether the client has closed its half.
+    /// Whether nothing more is to be read: the client has closed its half, or the node stops.
     finished: bool,
 }
 
@@ -81,6 +81,16 @@ impl<S: Stream> Task<S> {
 
     /// Does what can be done now; whether anything was. If not, every source will wake this task.
     fn round(&mut self, cx: &mut Context<'_>) -> Result<bool, Over> {
+        self.desk.client.remember(cx);
+        if self.desk.service.is_stopping() {
+            // Nobody waits for what such a client may still send.
+            self.finished = true;
+            match self.phase {
+                Phase::Open => self.phase = Phase::Ending,
+                Phase::Ending => {}
+                Phase::Lingering { .. } => return Err(Over),
+            }
+        }
         let mut progress = self.take_answers(cx)?;
         progress |= self.release(cx)?;
         progress |= self.take_requests();

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::future::Future;
 use core::pin::Pin;
+use core::task::{Context, Waker};
 use seedfast_core::buffer::{BufferMut, Pool};
 use seedfast_core::client::{Response, Status};
 use seedfast_core::{Buffer, ClusterId, GroupId, Instant, NodeId, Now};
@@ -125,6 +126,18 @@ pub(super) struct Client {
     pub(super) name: RefCell<String>,
     pub(super) library: RefCell<[String; 2]>,
     pub(super) last: Cell<&'static str>,
+    task: RefCell<Option<Waker>>,
+}
+
+impl Client {
+    /// Remembers whom to wake when the node stops serving.
+    #[inline]
+    pub(super) fn remember(&self, cx: &Context<'_>) {
+        let mut task = self.task.borrow_mut();
+        if !task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
+            *task = Some(cx.waker().clone());
+        }
+    }
 }
 
 /// What the tasks of one node share. A clone is another handle of the same one.
@@ -136,6 +149,7 @@ struct Shared {
     clock: Box<dyn Fn() -> Now>,
     started: Now,
     leader: Cell<Option<NodeId>>,
+    stopping: Cell<bool>,
     counters: [Cell<u64>; COUNTERS.len()],
     pool: RefCell<Pool>,
     clients: RefCell<BTreeMap<u64, Rc<Client>>>,
@@ -157,6 +171,7 @@ impl Service {
             clock: Box::new(clock),
             started,
             leader: Cell::new(None),
+            stopping: Cell::new(false),
             counters: Default::default(),
             pool: RefCell::new(Pool::new(SPARE)),
             clients: RefCell::default(),
@@ -197,11 +212,29 @@ impl Service {
         *self.0.ready.borrow_mut() = Some(Box::new(ready));
     }
 
+    /// Stops serving: no connection takes another request; each closes once it has sent the replies that it owes, and
+    /// [`connected`](Self::connected) tells when the last one has. From now on the node is not ready.
+    pub fn stop(&self) {
+        self.0.stopping.set(true);
+        for client in self.0.clients.borrow().values() {
+            if let Some(task) = client.task.take() {
+                task.wake();
+            }
+        }
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.0.stopping.get()
+    }
+
     /// Whether clients should be sent here, or why not in one sentence.
     ///
     /// # Errors
     /// The sentence.
     pub fn ready(&self) -> Result<(), String> {
+        if self.is_stopping() {
+            return Err(String::from("this node is stopping"));
+        }
         if self.0.leader.get().is_none() {
             return Err(String::from("no leader is known to this node"));
         }
@@ -278,6 +311,7 @@ impl Service {
             name: RefCell::default(),
             library: RefCell::default(),
             last: Cell::new("NULL"),
+            task: RefCell::default(),
         });
         self.0.clients.borrow_mut().insert(client.id, client.clone());
         client

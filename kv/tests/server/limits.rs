@@ -136,6 +136,37 @@ fn a_connection_that_goes_away_takes_its_name_from_the_list() {
     assert_eq!(service.connected(), 0);
 }
 
+#[test]
+fn a_node_that_stops_owes_nobody_a_reply() {
+    let mut bench = Bench::new(Limits::DEFAULT, 2);
+    for _ in 0..5 {
+        bench.wire.push(&array(["INCR", "n"].into_iter()));
+    }
+    bench.turn();
+    bench.service.stop();
+    assert!(bench.service.ready().is_err());
+    bench.wire.push(&array(["INCR", "n"].into_iter()));
+    bench.settle();
+    assert_eq!(
+        bench.heard(),
+        (1..=5).map(|n| format!(r":{n}\r\n")).collect::<String>(),
+        "and takes nothing new"
+    );
+    assert!(bench.over && bench.wire.0.borrow().closed);
+    assert_eq!(bench.service.connected(), 0);
+
+    // Whoever is idle, or was told goodbye and does not leave, holds nothing up.
+    for goodbye in ["", "QUIT\r\n"] {
+        let mut bench = Bench::new(Limits::DEFAULT, 2);
+        bench.wire.push(goodbye.as_bytes());
+        bench.settle();
+        assert!(!bench.over);
+        bench.service.stop();
+        bench.turn();
+        assert!(bench.over, "{goodbye:?}");
+    }
+}
+
 /// Bytes that look like RESP more often than chance would have it.
 fn noise() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
