@@ -40,7 +40,7 @@ struct Task<S> {
     phase: Phase,
     /// Whether `input` holds no whole request.
     starved: bool,
-    /// Whether nothing more is to be read: the client has closed its half, or the node stops.
+    /// Whether the client has closed its half.
     finished: bool,
 }
 
@@ -83,11 +83,10 @@ impl<S: Stream> Task<S> {
     fn round(&mut self, cx: &mut Context<'_>) -> Result<bool, Over> {
         self.desk.client.remember(cx);
         if self.desk.service.is_stopping() {
-            // Nobody waits for what such a client may still send.
-            self.finished = true;
             match self.phase {
                 Phase::Open => self.phase = Phase::Ending,
                 Phase::Ending => {}
+                // Nobody waits for what such a client may still send.
                 Phase::Lingering { .. } => return Err(Over),
             }
         }
