@@ -20,9 +20,9 @@ const DARK = {
 function kindStyles(run, colours) {
   let next = 0;
   return run.kinds.map((name) => {
-    if (name === 'request') return { colour: colours.request, wide: 1 };
-    if (name === 'response' || name === 'close') return { colour: colours.response, wide: 1 };
-    if (/heartbeat|keep-?alive|\bping\b|\bpong\b/.test(name)) return { colour: colours.quiet, wide: 1 };
+    if (name === 'request') return { colour: colours.request, wide: 1, back: true };
+    if (name === 'response' || name === 'close') return { colour: colours.response, wide: 1, back: true };
+    if (/heartbeat|keep-?alive|\bping\b|\bpong\b/.test(name)) return { colour: colours.quiet, wide: 1, back: true, quiet: true };
     const hue = colours.hues[next % colours.hues.length];
     return { colour: hue, wide: next++ < colours.hues.length ? 1.5 : 2.6 };
   });

@@ -43,6 +43,7 @@ class Painter {
     this.violation(false);
     this.arrows();
     this.leaders();
+    this.images();
     this.moments();
     this.violation(true);
     this.cursor();
@@ -188,13 +189,14 @@ class Painter {
       if (lane.hidden || skew.least === skew.most) continue;
       const top = lane.y + 8, room = lane.height * 0.22;
       c.strokeStyle = colours.skew; c.globalAlpha = 0.75; c.lineWidth = 1; c.setLineDash([3, 2]); c.beginPath();
-      let before = -9, begun = false;
+      let before = -9, begun = false, told = false;
       for (const [record, ahead] of skew.points) {
         const x = scale.xOfRecord(record);
         if (x < -200) continue;
         if (x - before < 1.5) continue;
         const y = top + room * (1 - (ahead - skew.least) / (skew.most - skew.least));
         if (begun) c.lineTo(x, y); else c.moveTo(x, y);
+        if (!told && x > 0 && this.room > 1.2 && lane.height >= 70) { told = true; this.text(`clock ${signed(ahead)}`, Math.max(x, 4), top + 1, colours.skew, '9.5px system-ui, sans-serif'); }
         begun = true; before = x;
         if (x > scale.width + 200) break;
       }
@@ -248,7 +250,7 @@ class Painter {
     edges.forEach(([x, y, fault], i) => {
       const next = edges.slice(i + 1).find((other) => other[1] === y);
       const room = (next ? next[0] : scale.width) - x - 12;
-      const words = this.fitted(fault.text + (fault.target === null || fault.text.includes(`n${fault.target}`) ? '' : ` (n${fault.target})`), room);
+      const words = this.fitted(faultLabel(fault), room);
       if (words) this.text(words, x + 7, y + 12, colours.ink, '10.5px system-ui, sans-serif');
     });
   }
@@ -281,16 +283,31 @@ class Painter {
       if (write.kind === 'vanished') this.cross(x2, y + 2, 4, colours.alarm);
     }
     c.globalAlpha = 1;
+  }
+
+  /** What a loss of power left of the last writes that were not durable: a cell for each sector or word. */
+  images() {
+    const { context: c, colours, view } = this, { scale, layout } = view;
+    if (this.room < 4 || view.filter.classes.has('storage')) return;
     for (const [record, image] of this.run.images) {
       const lane = layout.lanes[this.run.lane[record]], x = scale.xOfRecord(record);
-      if (!lane || lane.hidden || x < -50 || x > scale.width || this.room < 1.5) continue;
-      image.writes.slice(-4).forEach((write, row) => {
-        const cells = Math.min(write.map.length, 16);
-        for (let i = 0; i < cells; i++) {
-          c.fillStyle = write.map[i] === '#' ? colours.kept : colours.paper;
-          c.fillRect(x + 5 + i * 4, lane.y + lane.height - 11 - row * 6, 3, 4);
-          c.strokeStyle = colours.soft; c.lineWidth = 0.5;
-          c.strokeRect(x + 5 + i * 4, lane.y + lane.height - 11 - row * 6, 3, 4);
+      if (!lane || lane.hidden || x < -120 || x > scale.width || !image.writes.length) continue;
+      const writes = image.writes.slice(-3), kept = writes.reduce((sum, write) => sum + write.kept, 0);
+      const units = writes.reduce((sum, write) => sum + write.units, 0);
+      const words = `kept ${kept} of ${units}`, cells = Math.max(...writes.map((write) => Math.min(write.map.length, 24)));
+      const bottom = lane.y + lane.height - 9, top = bottom - writes.length * 7 - 14, left = x + 6;
+      c.font = '10px system-ui, sans-serif';
+      c.fillStyle = colours.paper; c.strokeStyle = colours.soft; c.lineWidth = 0.8; c.globalAlpha = 0.92;
+      const width = Math.max(c.measureText(words).width, cells * 6) + 8;
+      c.fillRect(left, top, width, bottom - top + 3); c.strokeRect(left, top, width, bottom - top + 3);
+      c.globalAlpha = 1;
+      this.text(words, left + 4, top + 11, kept < units ? colours.alarm : colours.soft, c.font);
+      writes.forEach((write, row) => {
+        for (let i = 0; i < Math.min(write.map.length, 24); i++) {
+          c.fillStyle = colours.kept; c.strokeStyle = write.map[i] === '#' ? colours.kept : colours.alarm; c.lineWidth = 1;
+          const cell = [left + 4.5 + i * 6, top + 15.5 + row * 7, 4, 4];
+          if (write.map[i] === '#') c.fillRect(...cell);
+          c.strokeRect(...cell);
         }
       });
     }
@@ -349,15 +366,18 @@ class Painter {
       if (troubled || messages.fate(i).includes('held')) marked.push([path, i, copy, faded]);
       if (!faded && Math.abs(path.x2 - path.x1) > 84) labelled.push([path, i]);
     };
+    const far = this.room < 1.2;
     for (let i = 0; i < messages.count; i++) {
-      if (!filter.arrows[i]) continue;
+      // From afar, what only says "I live" would hide everything else.
+      if (!filter.arrows[i] || (far && this.kinds[messages.kind[i]].quiet && messages.received[i] >= 0)) continue;
       add(i, false);
       if (messages.copyDue[i] >= 0) add(i, true);
     }
     for (const [style, paths] of batches) {
       const [kind, faded, dashed] = style.split('|').map(Number);
       c.strokeStyle = this.kinds[kind].colour;
-      c.globalAlpha = faded ? 0.13 : paths.length > 1500 ? 0.5 : 0.9;
+      const density = paths.length / scale.width;
+      c.globalAlpha = faded ? 0.22 : Math.max(0.16, 0.92 / (1 + density * (this.kinds[kind].back ? 3 : 1)));
       c.lineWidth = this.kinds[kind].wide * (past && !faded ? 1.4 : 1);
       c.setLineDash(dashed ? [5, 3] : []);
       c.beginPath();
@@ -368,7 +388,7 @@ class Painter {
     if (heads.length < DENSE && this.room > 2) for (const [path, kind, faded] of heads) this.head(path, this.kinds[kind].colour, faded ? 0.15 : 1);
     c.globalAlpha = 1;
     if (this.room > 0.8 || marked.length < 400) for (const [path, i, copy, faded] of marked) this.mark(path, i, copy, faded);
-    if (labelled.length < 90) for (const [path, i] of labelled) this.label(path, i);
+    if (labelled.length < 90 && this.room > 5) for (const [path, i] of labelled) this.label(path, i);
     c.globalAlpha = 1;
   }
 
@@ -438,12 +458,12 @@ class Painter {
       const record = run.moments[k], lane = layout.lanes[run.lane[record]];
       if (!lane || lane.hidden) continue;
       const x = scale.xOfMoment(k), code = run.code(record);
-      const important = code === 'start' || code === 'down' || this.isDecision(k);
+      const important = code === 'start' || code === 'down' || (this.room > 0.5 && this.isDecision(k));
       const key = Math.round(x) * 256 + run.lane[record];
       if (this.room < 2 && !important) { if (used.has(key)) continue; used.add(key); }
-      c.globalAlpha = past && past[this.lastOf(k)] > view.hops && past[record] > view.hops ? 0.22 : 1;
+      c.globalAlpha = past && past[this.lastOf(k)] > view.hops && past[record] > view.hops ? 0.3 : 1;
       this.drawn.moments++;
-      this.glyph(code, x, lane);
+      this.glyph(code, x, lane, code === 'completed' && run.text(record).includes(' failed'));
       this.observations(k, x, lane, ends);
     }
     c.globalAlpha = 1;
@@ -462,7 +482,7 @@ class Painter {
     return run.members.of(k).some((member) => run.stepOf.has(member) && ['leader', 'decide'].includes(run.steps.name(run.stepOf.get(member))));
   }
 
-  glyph(code, x, lane) {
+  glyph(code, x, lane, failed) {
     const c = this.context, { colours } = this, y = lane.middle, r = this.room > 7 ? 3.4 : this.room > 2.5 ? 2.4 : 1.4;
     c.fillStyle = c.strokeStyle = colours.ink;
     c.lineWidth = 1.2;
@@ -473,8 +493,11 @@ class Painter {
         break;
       case 'down': this.cross(x, y, Math.max(4.5, r + 1.5), colours.alarm); break;
       case 'timer': case 'client-timer':
+        if (this.room < 1.2) { c.fillRect(x - 0.5, y - 2, 1, 4); break; }
         c.fillStyle = colours.paper; c.beginPath(); c.arc(x, y, r, 0, 7); c.fill(); c.stroke(); break;
-      case 'completed': c.fillStyle = colours.kept; c.fillRect(x - r * 0.8, y - r * 0.8, r * 1.6, r * 1.6); break;
+      case 'completed':
+        if (failed) { this.cross(x, y, r + 1, colours.alarm); break; }
+        c.fillStyle = colours.kept; c.fillRect(x - r * 0.8, y - r * 0.8, r * 1.6, r * 1.6); break;
       case 'durable': case 'landed': case 'vanished': case 'image': case 'stopped': {
         if (code === 'stopped' || this.room < 5) break;
         c.fillStyle = code === 'vanished' ? colours.alarm : colours.kept;
@@ -482,13 +505,15 @@ class Painter {
         break;
       }
       case 'end-of-burst': c.fillRect(x - 0.8, y - r * 1.3, 1.6, r * 2.6); break;
-      default: c.beginPath(); c.arc(x, y, r, 0, 7); c.fill();
+      default:
+        if (this.room < 1.2) { c.fillRect(x - 0.5, y - 2, 1, 4); break; }
+        c.beginPath(); c.arc(x, y, r, 0, 7); c.fill();
     }
   }
 
   /** Leaders, decided slots and, close by, every observation. */
   observations(k, x, lane, ends) {
-    const { run, colours } = this, c = this.context, number = run.lane[run.moments[k]];
+    const { run, colours, view } = this, c = this.context, number = run.lane[run.moments[k]];
     const words = [];
     let decided = null;
     for (const member of run.members.of(k)) {
@@ -514,10 +539,11 @@ class Painter {
       if (this.room > 9) words.unshift(decided[0] === decided[1] ? `decides ${decided[0]}` : `decides ${decided[0]}–${decided[1]}`);
     }
     if (!words.length || this.room < 9 || c.globalAlpha < 1) return;
-    const text = this.fitted([...new Set(words)].join(', '), 190), start = x + 6;
-    if (start < ends[number] || !text) return;
+    const text = this.fitted([...new Set(words)].join(', '), 190);
     c.font = '10.5px system-ui, sans-serif';
-    const width = c.measureText(text).width, y = lane.middle - 7;
+    const width = c.measureText(text).width, y = lane.middle - 12;
+    const start = x + 6 + width > view.scale.width ? x - width - 12 : x + 6;
+    if (start < ends[number] || !text) return;
     c.globalAlpha = 0.8; c.fillStyle = colours.paper; c.fillRect(start - 1, y - 9, width + 2, 12); c.globalAlpha = 1;
     this.text(text, start, y, colours.ink, c.font);
     ends[number] = start + width + 8;

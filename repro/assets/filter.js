@@ -22,9 +22,9 @@ function classOf(run, moment) {
 function newFilter(run) {
   const classes = Uint8Array.from(run.moments, (_, k) => CLASSES.findIndex(([name]) => name === classOf(run, k)));
   return {
-    lanes: new Set(), kinds: new Set(), classes: new Set(['burst']), slot: null, text: '',
+    lanes: new Set(), kinds: new Set(), classes: new Set(['burst']), slot: null, text: '', past: null, hops: 126,
     classOf: classes, shown: new Uint8Array(run.moments.length), arrows: new Uint8Array(run.messages.count),
-    visible: [], found: [],
+    visible: [], found: [], busy: new Set(),
   };
 }
 
@@ -32,6 +32,11 @@ function newFilter(run) {
 function parseSlots(text) {
   const found = /^\s*(\d+)\s*(?:(?:-|\.\.=?)\s*(\d+))?\s*$/.exec(text);
   return found ? [Number(found[1]), Number(found[2] ?? found[1])] : null;
+}
+
+/** Whether a record may be shown where only a causal past is. */
+function inPast(filter, record) {
+  return !filter.past || filter.past[record] <= filter.hops;
 }
 
 function applyFilter(run, filter) {
@@ -47,7 +52,8 @@ function applyFilter(run, filter) {
   for (let i = 0; i < messages.count; i++) {
     const lanes = filter.lanes.has(messages.from[i]) || filter.lanes.has(messages.to[i]);
     const slot = !slots || inSlots(messages.slot[i], messages.slotEnd[i]);
-    filter.arrows[i] = !lanes && slot && !filter.kinds.has(messages.kind[i]) ? 1 : 0;
+    const arrived = [messages.received[i], messages.copyReceived[i]].some((at) => at >= 0 && inPast(filter, at));
+    filter.arrows[i] = !lanes && slot && !filter.kinds.has(messages.kind[i]) && (!filter.past || arrived) ? 1 : 0;
     if (slots && filter.arrows[i]) {
       for (const at of [messages.sent[i], messages.received[i], messages.copyReceived[i]]) {
         if (at >= 0) slots[run.momentOf[at]] = 1;
@@ -55,14 +61,16 @@ function applyFilter(run, filter) {
     }
   }
   filter.visible = [];
+  filter.busy.clear();
   for (let k = 0; k < run.moments.length; k++) {
     const record = run.moments[k], arrival = run.arrival[record];
     const hidden = filter.lanes.has(run.lane[record]) || filter.classes.has(CLASSES[filter.classOf[k]][0])
-      || (arrival >= 0 && filter.kinds.has(messages.kind[arrival])) || (slots && !slots[k]);
+      || (arrival >= 0 && filter.kinds.has(messages.kind[arrival])) || (slots && !slots[k])
+      || !run.members.of(k).some((member) => inPast(filter, member));
     // The verdict and where it broke are never hidden.
     const kept = run.momentOf[run.broke] === k || run.code(record) === 'verdict';
     filter.shown[k] = !hidden || kept ? 1 : 0;
-    if (filter.shown[k]) filter.visible.push(k);
+    if (filter.shown[k]) { filter.visible.push(k); filter.busy.add(run.lane[record]); }
   }
   search(run, filter);
 }

@@ -8,7 +8,7 @@ function packFaults(run, scale, height) {
   for (const fault of run.faults) {
     const from = scale.placeOfTime(fault.at), to = scale.placeOfTime(fault.end ?? fault.at);
     // A label needs room even where the fault has none.
-    const end = Math.max(to, from + 110 / scale.zoom);
+    const end = Math.max(to, from + Math.min(260, 24 + 5.8 * faultLabel(fault).length) / scale.zoom);
     let row = rows.findIndex((free) => free <= from);
     if (row < 0 && rows.length < MOST_FAULT_ROWS) { row = rows.length; rows.push(0); }
     if (row < 0) row = rows.indexOf(Math.min(...rows));
@@ -18,14 +18,20 @@ function packFaults(run, scale, height) {
   return Math.min(rows.length, height);
 }
 
+function faultLabel(fault) {
+  const named = fault.target === null || fault.text.includes(`n${fault.target}`);
+  return fault.text + (named ? '' : ` (n${fault.target})`);
+}
+
 function layLanes(run, filter, scale, room) {
   const rows = packFaults(run, scale, MOST_FAULT_ROWS);
   const top = AXIS + (rows ? rows * FAULT_ROW + 6 : 0);
   const lanes = [];
-  const hidden = (lane) => filter.lanes.has(lane);
+  // Where only a causal past is shown, lanes that have no part in it shrink too.
+  const hidden = (lane) => filter.lanes.has(lane) || (filter.past !== null && !filter.busy.has(lane));
   let weight = 0;
   for (let lane = 0; lane < run.lanes; lane++) weight += hidden(lane) ? 0 : lane < run.nodes ? 1 : 0.42;
-  const unit = Math.max(58, Math.min(150, (room - top - 8 - 14 * filter.lanes.size) / Math.max(weight, 1)));
+  const unit = Math.max(58, Math.min(200, (room - top - 8 - 14 * run.lanes / 4) / Math.max(weight, 1)));
   let y = top;
   const order = [];
   for (let lane = run.nodes; lane < run.lanes; lane++) order.push(lane);
@@ -40,7 +46,7 @@ function layLanes(run, filter, scale, room) {
 }
 
 /** The lanes' names, as buttons that hide and show them. */
-function fillGutter(gutter, run, layout, states, onToggle) {
+function fillGutter(gutter, run, layout, filter, states, onToggle) {
   const wanted = layout.order.length;
   while (gutter.children.length > wanted) gutter.lastChild.remove();
   layout.order.forEach((lane, place) => {
@@ -54,7 +60,8 @@ function fillGutter(gutter, run, layout, states, onToggle) {
     button.style.height = `${height - 2}px`;
     button.dataset.lane = lane;
     button.classList.toggle('node', isNode);
-    button.setAttribute('aria-pressed', String(!hidden));
+    button.setAttribute('aria-pressed', String(!filter.lanes.has(lane)));
+    button.classList.toggle('small', hidden);
     button.title = `${isNode ? 'Node' : 'Client'} ${laneName(run, lane)}: hide or show`;
     button.firstChild.textContent = laneName(run, lane);
     const state = states?.[lane];

@@ -2,11 +2,13 @@
 
 const KEYS = [
   ['← →', 'event before, event after'], ['Shift ← →', 'the same on this lane'], ['↑ ↓', 'to its cause, to its effect (a message first)'],
-  ['Home End', 'first, last'], ['Space', 'play, pause'], ['v', 'where the invariant broke'], ['c', 'causal past of the selected event'],
+  ['Home End', 'first, last'], ['Space', 'play, pause'], ['v', 'where the invariant broke'], ['c', 'causal past of the selected event'], ['o', 'only the causal past'],
   ['[ ]', 'fewer, more hops of the causal past'], ['+ −', 'zoom in, zoom out'], ['a d', 'pan left, right'], ['0', 'whole run'],
   ['m', 'axis: folded time, true time, even steps'], ['/', 'find'], ['n N', 'next, previous found'], ['s', 'slot'], ['f', 'filter'],
   ['k', 'clocks on, off'], ['t', 'light, dark'], ['?', 'these keys'], ['pointer', 'wheel zooms, drag pans, click selects'],
 ];
+
+const LONG = 240; // So many events are too many to be looked at all.
 
 const id = (name) => document.getElementById(name);
 
@@ -22,7 +24,7 @@ class Page {
       dark: matchMedia('(prefers-color-scheme: dark)').matches, showClocks: painter.skews.some((skew) => skew.most > skew.least),
     };
     this.list = new List(run, id('list'), id('rows'), (k) => this.select(k));
-    this.pastOn = false;
+    this.anchor = -1;
     this.heading();
     this.filters();
     this.buttons();
@@ -33,6 +35,7 @@ class Page {
     this.theme(this.view.dark);
     this.refilter(true);
     this.begin();
+    this.asked();
   }
 
   /** The first look: the end of a run that broke, the whole of one that held. */
@@ -42,7 +45,9 @@ class Page {
     scale.fit();
     if (run.head.broken) {
       this.violation();
-      if (run.broke >= 0) this.togglePast(true);
+      if (run.broke >= 0) this.togglePast();
+      // A long run is cut down to what led to it; a short one is shown whole.
+      if (run.broke >= 0 && filter.visible.length > LONG) { this.hops(3); this.only(true); }
       // So many moments that each has some room.
       const count = Math.max(20, Math.floor(scale.width / 13));
       const at = filter.visible.indexOf(this.view.selected), first = filter.visible[Math.max(0, at - count)];
@@ -50,6 +55,27 @@ class Page {
     } else {
       this.select(filter.visible[0] ?? -1);
     }
+    this.paint();
+  }
+
+  /** What the address asks for behind its `#`: `event=124&axis=time&theme=dark&moments=80&find=accept&slot=7`. */
+  asked() {
+    const asked = new URLSearchParams(location.hash.slice(1)), { run, scale, filter } = this;
+    if (asked.has('theme')) this.theme(asked.get('theme') === 'dark');
+    if (asked.has('axis')) this.mode(asked.get('axis'));
+    for (const [name, field] of [['find', 'search'], ['slot', 'slot']]) {
+      if (asked.has(name)) { id(field).value = asked.get(name); id(field).oninput(); }
+    }
+    const record = Number(asked.get('event')) - run.leftOut - 1;
+    if (record >= 0 && record < run.n) this.select(run.momentOf[record]);
+    if (asked.has('past')) this.hops(Number(asked.get('past')) || 126);
+    if (asked.has('only')) this.only(true);
+    if (asked.has('moments') && this.view.selected >= 0) {
+      const at = Math.max(0, filter.visible.findIndex((k) => k >= this.view.selected)), half = Number(asked.get('moments')) / 2;
+      const place = (n) => scale.places[filter.visible[Math.round(Math.max(0, Math.min(filter.visible.length - 1, n)))]];
+      scale.frame(place(at - half), place(at + half));
+    }
+    if (asked.has('fit')) scale.fit();
     this.paint();
   }
 
@@ -121,7 +147,7 @@ class Page {
     on('first', () => this.step('first')); on('back', () => this.step(-1)); on('next', () => this.step(1)); on('last', () => this.step('last'));
     on('play', () => this.play()); on('zoom-in', () => this.zoom(1.5)); on('zoom-out', () => this.zoom(1 / 1.5));
     on('fit', () => { this.scale.fit(); this.paint(); });
-    on('broke', () => this.violation()); on('past', () => this.togglePast()); on('theme', () => this.theme(!this.view.dark));
+    on('broke', () => this.violation()); on('past', () => this.togglePast()); on('only', () => this.only()); on('theme', () => this.theme(!this.view.dark));
     on('help-button', () => this.help());
     id('mode').onchange = () => this.mode(id('mode').value);
     id('hops').value = '126';
@@ -217,7 +243,7 @@ class Page {
       ArrowRight: () => this.step(1, event.shiftKey), ArrowLeft: () => this.step(-1, event.shiftKey),
       ArrowUp: () => this.along(-1), ArrowDown: () => this.along(1), Home: () => this.step('first'), End: () => this.step('last'),
       '+': () => this.zoom(1.5), '=': () => this.zoom(1.5), '-': () => this.zoom(1 / 1.5), 0: () => { this.scale.fit(); this.paint(); },
-      a: () => this.pan(-120), d: () => this.pan(120), v: () => this.violation(), c: () => this.togglePast(),
+      a: () => this.pan(-120), d: () => this.pan(120), v: () => this.violation(), c: () => this.togglePast(), o: () => this.only(),
       '[': () => this.hops(this.nextHops(-1)), ']': () => this.hops(this.nextHops(1)), m: () => this.mode(),
       '/': () => id('search').focus(), s: () => id('slot').focus(), f: () => { id('filters').open = !id('filters').open; if (id('filters').open) id('filters').querySelector('input').focus(); },
       n: () => this.find(1), N: () => this.find(-1), t: () => this.theme(!this.view.dark), '?': () => this.help(),
@@ -267,6 +293,8 @@ class Page {
     }
     const hidden = this.filter.lanes.size + this.filter.kinds.size + this.filter.classes.size + (this.filter.slot ? 1 : 0) - (this.filter.classes.has('burst') ? 1 : 0);
     id('filtered').textContent = hidden ? ` (${hidden})` : '';
+    const all = this.run.moments.length, shown = this.filter.visible.length;
+    id('shown').textContent = shown < all ? `${shown.toLocaleString('en')} of ${all.toLocaleString('en')} shown` : '';
     this.told();
     this.resized();
   }
@@ -297,7 +325,7 @@ class Page {
     view.layout = layLanes(run, filter, scale, this.room || 400);
     id('gutter').style.height = `${view.layout.height}px`;
     this.painter.draw(view);
-    fillGutter(id('gutter'), run, view.layout, view.states, (lane) => {
+    fillGutter(id('gutter'), run, view.layout, filter, view.states, (lane) => {
       if (filter.lanes.has(lane)) filter.lanes.delete(lane); else filter.lanes.add(lane);
       this.refilter();
     });
@@ -311,7 +339,6 @@ class Page {
     if (k < 0 || k >= run.moments.length) return;
     view.selected = k;
     if (!quiet) view.selectedMessage = -1;
-    if (this.pastOn) this.computePast();
     fillPanel(run, id('panel'), view, (other) => this.select(other));
     const x = scale.xOfMoment(k), edge = Math.min(120, scale.width / 5);
     if (x < edge || x > scale.width - edge) scale.centre(scale.places[k]);
@@ -361,17 +388,33 @@ class Page {
     if (run.head.broken) this.select(run.momentOf[run.broke >= 0 ? run.broke : run.n - 1]);
   }
 
-  togglePast(on = !this.pastOn) {
-    this.pastOn = on;
-    id('past').setAttribute('aria-pressed', String(on));
-    if (on) this.computePast(); else this.view.past = null;
-    this.paint();
+  /** Pins the causal past of what is selected; a second time lets it go. */
+  togglePast() {
+    const { run, view } = this, k = view.selected;
+    const members = k < 0 ? [] : run.members.of(k), breaks = run.broke >= 0 && run.momentOf[run.broke] === k;
+    const anchor = breaks ? run.broke : members[members.length - 1] ?? -1;
+    this.pin(anchor === this.anchor ? -1 : anchor);
   }
 
-  computePast() {
-    const { run, view } = this, record = run.moments[view.selected], broke = run.broke;
-    const members = run.members.of(view.selected);
-    view.past = pastOf(run, broke >= 0 && run.momentOf[broke] === view.selected ? broke : members[members.length - 1] ?? record);
+  pin(anchor) {
+    const { run, view } = this;
+    this.anchor = anchor;
+    view.past = anchor >= 0 ? pastOf(run, anchor) : null;
+    id('past').setAttribute('aria-pressed', String(anchor >= 0));
+    id('past').textContent = anchor >= 0 ? `Causal past of ${run.leftOut + run.headOf[anchor] + 1}` : 'Causal past';
+    if (anchor < 0) this.only(false); else if (this.filter.past) this.only(true); else this.paint();
+  }
+
+  /** Hides whatever is not in the causal past, which folds the axis to what matters. */
+  only(on = !this.filter.past) {
+    if (on && this.anchor < 0) this.togglePast();
+    const past = on ? this.view.past : null;
+    id('only').setAttribute('aria-pressed', String(Boolean(past)));
+    if (!past && !this.filter.past) { this.paint(); return; }
+    this.filter.past = past;
+    this.filter.hops = this.view.hops;
+    this.refilter();
+    this.list.follow(this.view);
   }
 
   nextHops(by) {
@@ -382,8 +425,8 @@ class Page {
   hops(hops) {
     this.view.hops = hops;
     id('hops').value = String(hops);
-    if (!this.pastOn) this.togglePast(true);
-    this.paint();
+    if (this.anchor < 0) this.togglePast();
+    if (this.filter.past) this.only(true); else this.paint();
   }
 
   zoom(factor) {
@@ -418,6 +461,7 @@ async function open() {
   const begun = performance.now();
   const run = unpack(JSON.parse(await inflate(id('data').textContent)));
   const page = new Page(run);
+  page.resized();
   page.paintNow();
   page.loaded = performance.now();
   page.unpacked = performance.now() - begun;

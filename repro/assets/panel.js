@@ -32,8 +32,8 @@ function fillPanel(run, panel, view, select) {
   if (view.selectedMessage >= 0) messages.add(view.selectedMessage);
   for (const i of messages) panel.append(messageBlock(run, i, record, select, view.selectedMessage === i));
 
-  panel.append(...[links(run, 'Causes', causes(run, members), select), links(run, 'Effects', effects(run, members), select),
-    stateTable(run, view, last)].filter(Boolean));
+  panel.append(...[stateTable(run, view, last), links(run, 'Causes', causes(run, members), select),
+    links(run, 'Effects', effects(run, members), select)].filter(Boolean));
 }
 
 /** Other moments that this one rests on, and why; messages first. */
@@ -151,6 +151,7 @@ class List {
   follow(view) {
     this.view = view;
     const { visible } = view.filter;
+    this.rows.style.height = `${visible.length * ROW}px`;
     let low = 0, high = visible.length;
     while (low < high) { const mid = (low + high) >> 1; if (visible[mid] < view.selected) low = mid + 1; else high = mid; }
     const top = low * ROW, { scrollTop, clientHeight } = this.root;

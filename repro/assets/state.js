@@ -1,13 +1,21 @@
 // What observations tell of the nodes' state: who leads, what is promised, decided and applied. The words are those of
 // the protocol trace in docs/trace.md; the observations of a protocol that has none are kept as they are.
 
+/** The records that tell something of a node's state. */
+function tellingOf(run) {
+  const codes = new Set(['start', 'down', 'halt', 'observe']), telling = [];
+  for (let i = 0; i < run.n; i++) {
+    if (run.lane[i] >= 0 && run.lane[i] < run.nodes && (codes.has(run.code(i)) || run.clocks.has(i))) telling.push(i);
+  }
+  return Int32Array.from(telling);
+}
+
 /** Each node's state after everything up to and including `record`. */
 function stateAt(run, record) {
   const nodes = Array.from({ length: run.nodes }, () => ({ role: 'not started', life: 0, kept: {}, raw: {} }));
-  for (let i = 0; i <= record && i < run.n; i++) {
-    const node = nodes[run.lane[i]];
-    if (!node) continue;
-    const code = run.code(i);
+  for (const i of run.telling ??= tellingOf(run)) {
+    if (i > record) break;
+    const node = nodes[run.lane[i]], code = run.code(i);
     if (code === 'start') {
       Object.assign(node, { role: 'up', life: run.life[i], raw: {} });
       delete node.ballot;

@@ -88,7 +88,12 @@ impl Causes {
                     }
                     operation.last = record;
                 }
-                self.contents.insert((lane, *device), record);
+                if let What::Vanished { .. } = event.what {
+                    // The next life begins without it.
+                    self.ended.entry(lane).or_default().push(record);
+                } else {
+                    self.contents.insert((lane, *device), record);
+                }
                 return;
             }
             What::Image { device, writes } => {
