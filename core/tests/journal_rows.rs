@@ -246,6 +246,20 @@ fn l3_a_torn_record_that_shares_its_unit_does_not_hide_the_next_life() {
 }
 
 #[test]
+fn l1_of_two_that_claim_to_follow_the_whole_one_is_taken() {
+    let mut device = Device::by_hand();
+    let first = device.record(&Record { flags: 0, ..Record::promise(1, 0, 0, 0) });
+    device.record(&Record { kind: 2, payload: vec![1; 100], ..Record::promise(2, 128, first, 0) });
+    device.bytes[LOG + 128 + 150] ^= 1;
+    let second = device.record(&Record::promise(2, 512, first, 0));
+    device.record(&Record::promise(3, 1024, second, 2));
+    let recovered = recovers(&mut device, Row::L1);
+    assert_eq!(numbers(&recovered), [1, 2, 3]);
+    assert_eq!(recovered.seen[1].kind, Kind::Promise);
+    goes_on(&mut device, recovered);
+}
+
+#[test]
 fn l3_a_record_that_lacks_a_word_is_not_completed_by_the_next_life() {
     // Whatever eight bytes of record 2 are missing: a later write that lands with only these must not bring it back.
     let (torn, _) = {

@@ -449,8 +449,8 @@ fn recover_with_queue(device: &mut Device, queue_depth: u32) -> Journal {
 
 #[test]
 fn a_large_journal_is_read_in_chunks_and_around_medium_errors() {
-    let options = Options { copy: 4096, area: 200 << 10, segment: 64 << 10, segments: 6 };
-    let mut device = Device::formatted(Geometry::disk(1 << 20), &options);
+    let options = Options { copy: 4096, area: 1200 << 10, segment: 64 << 10, segments: 12 };
+    let mut device = Device::formatted(Geometry::disk(4 << 20), &options);
     let mut journal = start(&mut device).journal;
     for slot in 0..60 {
         vote(&mut journal, slot, 4000, &mut device);
@@ -460,7 +460,7 @@ fn a_large_journal_is_read_in_chunks_and_around_medium_errors() {
     // Three pieces of a transfer that was interrupted, more than one chunk together.
     journal.begin_snapshot(50, 3).expect("none is under way");
     for _ in 0..3 {
-        journal.write_piece(&[&[5; 50 << 10]], false, &mut device.out).expect("it fits");
+        journal.write_piece(&[&[5; 350 << 10]], false, &mut device.out).expect("it fits");
     }
     device.settle(&mut journal);
     let recovered = start(&mut device);

@@ -3,12 +3,13 @@
 #[allow(dead_code, reason = "each user takes what it needs")]
 mod cluster;
 
-use cluster::{CLUSTER, Cluster, GROUP, start};
+use cluster::{CLUSTER, Cluster, DEVICE_BYTES, GROUP, start};
 use seedfast_core::client::{Response, Status, Verb};
+use seedfast_core::journal::Options;
 use seedfast_core::paxos::wire::{Address, Message, kind};
-use seedfast_core::paxos::{Ballot, Slot, format};
+use seedfast_core::paxos::{Ballot, Slot, format, founding};
 use seedfast_core::{
-    Buffer, ClusterId, Completion, ConnectionId, Failure, GroupId, Input, NodeId, Outbox, SessionId,
+    Buffer, ClusterId, Completion, ConnectionId, Failure, Geometry, GroupId, Input, NodeId, Outbox, SessionId,
 };
 
 fn three() -> Cluster {
@@ -64,19 +65,21 @@ fn an_unformatted_device_is_refused() {
     cluster.nodes[0].device.fill(0);
     cluster.settle();
     let why = cluster.nodes[0].halted.clone().expect("it halts");
-    assert!(why.contains("holds no identity"), "{why}");
+    assert!(why.contains("the device is empty"), "{why}");
     assert_eq!(cluster.nodes[0].replica.status(), None, "it takes no part (I20)");
 }
 
 #[test]
 fn a_device_of_another_cluster_group_or_node_is_refused() {
     let foreign = [
-        format(ClusterId(8), GROUP, NodeId(0)),
-        format(CLUSTER, GroupId(9), NodeId(0)),
-        format(CLUSTER, GROUP, NodeId(1)),
+        founding(ClusterId(8), GROUP, NodeId(0)),
+        founding(CLUSTER, GroupId(9), NodeId(0)),
+        founding(CLUSTER, GROUP, NodeId(1)),
     ];
-    for contents in foreign {
+    for identity in foreign {
         let mut cluster = three();
+        let geometry = Geometry::disk(DEVICE_BYTES as u64);
+        let contents = format(&identity, &geometry, &Options::of(&geometry)).expect("it fits");
         for (at, bytes) in &contents {
             cluster.nodes[0].device[*at as usize..*at as usize + bytes.len()].copy_from_slice(bytes);
         }
@@ -222,12 +225,8 @@ fn a_log_that_is_nearly_full_is_forgotten_in_time() {
 
 #[test]
 fn a_full_device_refuses_commands_and_then_ends_the_life() {
-    let mut cluster = three();
-    for node in &mut cluster.nodes {
-        if let Some(Input::Start(start)) = node.inbox.front_mut() {
-            start.devices[0].capacity = 96 << 10;
-        }
-    }
+    let small = Options { copy: 512, area: 0, segment: 16 << 10, segments: 4 };
+    let mut cluster = Cluster::with_log(3, &small, |config| config.batch_bytes = 8 << 10);
     let leader = cluster.elect();
     let session = open_session(&mut cluster, leader);
     for number in 1..=200 {

@@ -11,6 +11,7 @@ use crate::linearizable;
 use crate::oracles::events::Events;
 use crate::oracles::{By, Judge, Step};
 use crate::workload::Workload;
+use seedfast_core::journal::Options;
 use seedfast_core::paxos::{Ballot, Config, Replica};
 use seedfast_core::{
     Duration, Geometry, GroupId, Incarnation, Instant, NodeId, ObservationKind, PeerSet, Process, SessionId,
@@ -28,8 +29,12 @@ pub const GROUP: GroupId = GroupId(0);
 pub const MOST_NODES: u8 = 15;
 /// Ten clients and the probe: with more on one key the general judge could not decide.
 pub const MOST_CLIENTS: u8 = 11;
-/// A replica's device, in bytes.
-const DEVICE: u64 = 64 << 20;
+/// A replica's device.
+pub const DEVICE: Geometry = Geometry::disk(330 << 10);
+/// How it is formatted: small, because every restart reads all of it.
+pub const FORMAT: Options = Options { copy: 512, area: 4 << 10, segment: 16 << 10, segments: 20 };
+/// No batch is larger, in bytes: a record of the journal lies within one segment.
+pub const BATCH: u32 = 12 << 10;
 /// How long the transfer of a log takes at most.
 const TRANSFER: Duration = Duration::from_secs(2);
 /// One seed in so many has one of its lists judged by the search too.
@@ -43,7 +48,7 @@ pub fn config(nodes: u8, workload: &Workload) -> Config {
     let log_bytes = workload.log_kib << 10;
     Config {
         log_bytes,
-        batch_bytes: server.batch_bytes.min(log_bytes as u32 / 4),
+        batch_bytes: server.batch_bytes.min(log_bytes as u32 / 4).min(BATCH),
         window: workload.window as u32,
         batch_commands: workload.batch_commands as u32,
         sessions: workload.sessions as u32,
@@ -172,7 +177,8 @@ impl Scene for PaxosScene {
     }
 
     fn devices(&mut self, node: NodeId) -> Vec<(Geometry, Vec<(u64, Vec<u8>)>)> {
-        vec![(Geometry::disk(DEVICE), paxos::format(CLUSTER, GROUP, node))]
+        let contents = paxos::format(&paxos::founding(CLUSTER, GROUP, node), &DEVICE, &FORMAT);
+        vec![(DEVICE, contents.expect("the journal fits its device"))]
     }
 
     fn client(&mut self, client: ClientId, now: Instant, input: ClientInput, out: &mut dyn ClientOutbox) {

@@ -19,8 +19,8 @@ use crate::storage::{Chain, Completion, Durability, Failure, Geometry, Range, St
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// How much is read at a time, in bytes. Both metadata copies lie within the first read.
-const CHUNK: u64 = 64 << 10;
+/// How much is read at a time, in bytes: a small journal at once. Both metadata copies lie within the first read.
+const CHUNK: u64 = 512 << 10;
 const _: () = assert!(CHUNK >= 2 * COPY_MAX);
 
 /// Whose journal is to be recovered, and from where.
@@ -258,7 +258,10 @@ impl Recovery {
             image.resize(end, 0);
         }
         let count = bytes.len().min(length as usize);
-        image[at as usize..at as usize + count].copy_from_slice(&bytes[..count]);
+        // The image is zeros, of which most of a young log consists.
+        if !is_blank(&bytes[..count]) {
+            image[at as usize..at as usize + count].copy_from_slice(&bytes[..count]);
+        }
         if count < length as usize {
             self.bad.push(Range { at: at + count as u64, length: length - count as u64 });
         }
@@ -481,6 +484,11 @@ fn verify_snapshot(
             (SnapshotFound::Damaged(snapshot), Vec::new())
         }
     }
+}
+
+/// Whether these bytes are zeros, many at a time.
+fn is_blank(bytes: &[u8]) -> bool {
+    bytes.chunks(256).all(|chunk| chunk.iter().fold(0, |any, byte| any | byte) == 0)
 }
 
 /// The area to which the metadata does not refer.

@@ -3,24 +3,25 @@
 
 use super::candidate::{Campaign, Soundings};
 use super::config::Config;
-use super::journal::{Full, Identity, Journal, Record, Recovered, Recovery, Unusable};
+use super::durable::{Durable, Read, Unreadable, restore};
 use super::leader::Leadership;
 use super::log::Log;
 use super::observe::{HaltCause, Observation, VoteSeen};
 use super::timer::Timer;
 use super::wire::{Address, Entry, Message};
-use super::{Ballot, Slot, batch};
+use super::{Ballot, Slot};
 use crate::buffer::Buffer;
 use crate::client::{Response, Status};
 use crate::id::{ConnectionId, NodeId, OperationId, PeerSet, SessionId};
 use crate::input::{Input, Start};
+use crate::journal::{Full, Happened, Refusal, Restored, Standing};
 use crate::outbox::Outbox;
 use crate::random::Random;
 use crate::storage::Completion;
 use crate::time::{Duration, Instant, Now, WallTime};
 use crate::{invariant, requires};
 use alloc::collections::VecDeque;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 /// What a replica is doing.
@@ -56,7 +57,7 @@ pub(crate) struct Engine {
     pub(crate) me: NodeId,
     pub(crate) address: Address,
     pub(crate) random: Random,
-    pub(crate) journal: Journal,
+    pub(crate) journal: Durable,
     pub(crate) log: Log,
     /// The highest ballot promised; durable before anybody hears of it (I4, I7).
     pub(crate) promised: Ballot,
@@ -76,13 +77,17 @@ pub(crate) struct Engine {
     pub(crate) last_time: WallTime,
     /// Below this slot, the state machine has applied everything; the replica keeps it.
     pub(crate) applied: Slot,
-    recovery: Option<Recovery>,
+    /// The device took the place of a lost one: what this node promised is not known, so it only learns (I20).
+    pub(crate) amnesiac: bool,
     spare_waiters: Vec<Vec<Waiter>>,
 }
 
 /// Why a life ended early.
 pub(crate) enum Ended {
-    Unusable(Unusable),
+    /// The journal refuses to be served from; the device was not changed.
+    Refused(Refusal),
+    /// The segments of the log hold values of so many bytes, and a batch may have more.
+    Segments(usize),
     Storage,
     Full,
 }
@@ -91,26 +96,39 @@ impl Ended {
     /// What kind of end that is.
     pub(crate) fn cause(&self) -> HaltCause {
         match self {
-            Ended::Unusable(Unusable::Unformatted) => HaltCause::Lost,
-            Ended::Unusable(Unusable::Foreign) => HaltCause::Foreign,
-            Ended::Unusable(Unusable::Failed) | Ended::Storage => HaltCause::Device,
+            Ended::Refused(refusal) => match refusal {
+                Refusal::Unformatted
+                | Refusal::TooShort { .. }
+                | Refusal::Contradiction
+                | Refusal::MetadataLost
+                | Refusal::Damage { .. }
+                | Refusal::Malformed { .. } => HaltCause::Lost,
+                Refusal::NotAJournal
+                | Refusal::Alignment { .. }
+                | Refusal::NewerFormat { .. }
+                | Refusal::NewerRecord { .. }
+                | Refusal::Foreign { .. } => HaltCause::Foreign,
+                Refusal::Device => HaltCause::Device,
+            },
+            Ended::Segments(_) => HaltCause::Foreign,
+            Ended::Storage => HaltCause::Device,
             Ended::Full => HaltCause::Full,
         }
     }
 
     /// One sentence for the operator.
-    pub(crate) fn why(&self) -> &'static str {
+    pub(crate) fn why(&self) -> String {
         match self {
-            Ended::Unusable(Unusable::Unformatted) => {
-                "the device holds no identity: format it for this node, or give back the one that it had"
-            }
-            Ended::Unusable(Unusable::Foreign) => {
-                "the device belongs to another cluster, group or node: give this node its own"
-            }
-            Ended::Unusable(Unusable::Failed) => "the device could not be read: check it, then start again",
-            Ended::Full => "the device is full: give this node a larger one",
+            Ended::Refused(refusal) => refusal.to_string(),
+            Ended::Segments(most) => alloc::format!(
+                "the journal was formatted for values of at most {most} bytes and batches may be larger: lower \
+                 batch_bytes, or format a device with larger segments"
+            ),
+            Ended::Full => "the device is full: give this node a larger one".to_string(),
             Ended::Storage => {
-                "a write or a sync failed, so what this node promised may be lost: check the device, then start again"
+                "a write or a sync failed, so what this node promised may be lost: check the device, then \
+                               start again"
+                    .to_string()
             }
         }
     }
@@ -119,8 +137,7 @@ impl Ended {
 impl Engine {
     /// A new life begins; the journal is read first.
     pub(crate) fn start(config: Config, start: &Start, out: &mut Outbox) -> Self {
-        let mut journal = Journal::new(start.incarnation, start.devices[0]);
-        let recovery = Recovery::begin(&mut journal, out);
+        let journal = Durable::open(start, config.group, out);
         let election_timeout = config.election_max;
         Engine {
             address: Address { cluster: start.cluster, group: config.group, epoch: 0 },
@@ -140,7 +157,7 @@ impl Engine {
             repairing: false,
             last_time: WallTime(0),
             applied: Slot(0),
-            recovery: Some(recovery),
+            amnesiac: false,
             spare_waiters: Vec::new(),
             config,
         }
@@ -148,7 +165,7 @@ impl Engine {
 
     /// Whether the journal has been read and the replica takes part.
     pub(crate) fn is_running(&self) -> bool {
-        self.recovery.is_none()
+        self.journal.is_open()
     }
 
     /// One input. `Request`s do not come here: the replica hands commands in by [`submit`](Self::submit).
@@ -162,6 +179,7 @@ impl Engine {
                 Some(Timer::Heartbeat) => self.on_heartbeat_timer(now, out),
                 Some(Timer::Retransmit) => self.on_retransmit_timer(now, out),
                 Some(Timer::Repair) => self.on_repair_timer(now, out),
+                Some(Timer::Storage) => self.on_storage_timer(out),
                 None => {}
             },
             Input::EndOfBurst => self.end_of_burst(now, out)?,
@@ -186,7 +204,27 @@ impl Engine {
         }
     }
 
+    /// What a replica that lost its memory hears: how far the log is decided, and what was decided. It answers nothing
+    /// that rests on what it once promised or voted for, not even that it follows a leader.
+    fn on_message_as_amnesiac(&mut self, now: Now, from: NodeId, message: Message, out: &mut Outbox) {
+        match message {
+            Message::Accept { ballot, commit, .. } | Message::Heartbeat { ballot, commit, .. } => {
+                if ballot >= self.highest_seen && ballot.node() == from {
+                    self.highest_seen = ballot;
+                    self.leader = Some(from);
+                }
+                self.note_commit(now, from, commit, out);
+            }
+            Message::CatchUp { from: slot } => self.on_catch_up(from, slot, out),
+            Message::Learn { decided, entries } => self.on_learn(now, from, decided, entries, out),
+            _ => out.sometimes(true, "an amnesiac kept silent"),
+        }
+    }
+
     fn on_message(&mut self, now: Now, from: NodeId, message: Message, out: &mut Outbox) {
+        if self.amnesiac {
+            return self.on_message_as_amnesiac(now, from, message, out);
+        }
         match message {
             Message::PreVote { ballot, decided } => self.on_pre_vote(now, from, ballot, decided, out),
             Message::PreVoteReply { ballot, granted, promised, decided } => {
@@ -222,7 +260,8 @@ impl Engine {
 
     fn end_of_burst(&mut self, now: Now, out: &mut Outbox) -> Result<(), Ended> {
         self.close_batches(now, out);
-        self.journal.commit(self.log.decided(), self.decided_lags(), out).map_err(|Full| Ended::Full)
+        let lags = self.decided_lags();
+        self.journal.end_of_burst(self.log.decided(), lags, out).map_err(|Full| Ended::Full)
     }
 
     fn completed(
@@ -232,43 +271,61 @@ impl Engine {
         result: Completion,
         out: &mut Outbox,
     ) -> Result<(), Ended> {
-        if let Some(recovery) = &mut self.recovery {
-            if !recovery.waits_for(op) {
-                return Ok(());
-            }
-            return self.recover(now, result, out);
+        if !self.is_running() {
+            return self.recover(now, op, &result, out);
         }
-        let ours = op.incarnation == self.journal.incarnation();
-        match result {
-            Completion::Done if ours && self.journal.completed(op) => {
-                self.speak(now, out);
-                Ok(())
+        match self.journal.completed(op, result, out) {
+            Happened::Durable => self.speak(now, out),
+            Happened::NoSpace => {
+                out.sometimes(true, "a write found the device full and waits");
+                out.timer(Timer::Storage.id(), Some(now.monotonic + self.config.retransmit));
             }
-            Completion::Failed(_) | Completion::Unknown if ours => Err(Ended::Storage),
-            _ => Ok(()),
+            Happened::Dead(_) => return Err(Ended::Storage),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The device was full a while ago: the same writes are made again.
+    fn on_storage_timer(&mut self, out: &mut Outbox) {
+        self.journal.journal_mut().retry(out);
+    }
+
+    fn recover(
+        &mut self,
+        now: Now,
+        op: OperationId,
+        result: &Completion,
+        out: &mut Outbox,
+    ) -> Result<(), Ended> {
+        let (log, promised, last_time) = (&mut self.log, &mut self.promised, &mut self.last_time);
+        let step =
+            self.journal.step(op, result, &mut |record| restore(log, promised, last_time, &record), out);
+        match step {
+            Ok(Read::More) => Ok(()),
+            Ok(Read::All(restored)) => self.begin(now, &restored, out),
+            Err(Unreadable::Refused(refusal)) => Err(Ended::Refused(refusal)),
+            Err(Unreadable::Failed) => Err(Ended::Storage),
         }
     }
 
-    fn recover(&mut self, now: Now, result: Completion, out: &mut Outbox) -> Result<(), Ended> {
-        let data = match &result {
-            Completion::Done => None,
-            Completion::Data(bytes) => Some(bytes),
-            _ => return Err(Ended::Unusable(Unusable::Failed)),
-        };
-        let expected = Identity { cluster: self.address.cluster, group: self.address.group, node: self.me };
-        let Some(mut recovery) = self.recovery.take() else { return Ok(()) };
-        let (log, promised, last_time) = (&mut self.log, &mut self.promised, &mut self.last_time);
-        let mut each = |record| restore(log, promised, last_time, record);
-        match recovery.step(&mut self.journal, data, expected, &mut each, out).map_err(Ended::Unusable)? {
-            Recovered::More => self.recovery = Some(recovery),
-            Recovered::All => {
-                self.highest_seen = self.promised;
-                self.commit_seen = self.log.decided();
-                out.sometimes(self.log.end() > Slot(0), "a replica recovered votes from its journal");
-                let (promised, first, votes) = (self.promised, self.log.first(), self.votes_seen(Slot(0)));
-                self.observe(out, || Observation::Restart { promised, first, votes });
-                self.arm_election(now, out);
-            }
+    /// The journal was read, and what was read is durable: from here on the replica speaks.
+    fn begin(&mut self, now: Now, restored: &Restored, out: &mut Outbox) -> Result<(), Ended> {
+        let most = self.journal.journal().largest();
+        if !self.journal.fits(self.config.batch_bytes as usize) {
+            return Err(Ended::Segments(most));
+        }
+        self.promised = self.promised.max(Ballot(restored.promised));
+        self.highest_seen = self.promised;
+        self.commit_seen = self.log.decided();
+        out.sometimes(self.log.end() > Slot(0), "a replica recovered votes from its journal");
+        let (promised, first, votes) = (self.promised, self.log.first(), self.votes_seen(Slot(0)));
+        self.observe(out, || Observation::Restart { promised, first, votes });
+        self.amnesiac = restored.standing == Standing::Replacement;
+        if self.amnesiac {
+            self.observe(out, || Observation::Amnesiac);
+        } else {
+            self.arm_election(now, out);
         }
         Ok(())
     }
@@ -397,47 +454,11 @@ impl Engine {
     }
 }
 
-/// Puts one record of the journal back where it came from.
-fn restore(log: &mut Log, promised: &mut Ballot, last_time: &mut WallTime, record: Record) {
-    let mut note = |bytes: &[u8]| {
-        if let Ok(time) = batch::time_of(bytes) {
-            *last_time = (*last_time).max(time);
-        }
-    };
-    match record {
-        Record::Promise { ballot } => *promised = (*promised).max(ballot),
-        Record::Vote { slot, ballot, value } => {
-            note(&value.bytes);
-            log.vote(slot, ballot, value, 0);
-            // A vote is a promise as well: nobody votes below what he promised.
-            *promised = (*promised).max(ballot);
-        }
-        Record::Learned { slot, value } => {
-            note(&value.bytes);
-            log.choose(slot, value);
-        }
-        Record::Decided { below } => {
-            while log.decided() < below {
-                let slot = log.decided();
-                let vote =
-                    log.get(slot).filter(|cell| cell.ballot != Ballot::ZERO).map(|cell| cell.vote.clone());
-                invariant!(
-                    "I3",
-                    vote.is_some(),
-                    "the journal says slot {slot} was decided and holds no value for it"
-                );
-                let Some(vote) = vote else { break };
-                log.choose(slot, vote);
-            }
-        }
-    }
-}
-
 /// The sentence that an oracle is told when a life ends early.
 pub(crate) fn observe_end(engine: Option<&Engine>, ended: &Ended, out: &mut Outbox) {
     let why = ended.why();
     if let Some(engine) = engine {
-        engine.observe(out, || Observation::Halt { cause: ended.cause(), why: why.to_string() });
+        engine.observe(out, || Observation::Halt { cause: ended.cause(), why: why.clone() });
     }
-    out.halt(why);
+    out.halt(&why);
 }

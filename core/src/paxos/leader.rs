@@ -183,7 +183,10 @@ impl Engine {
         }
         let Role::Leader(leadership) = &mut self.role else { return };
         let still_full = full && leadership.open.count() > 0;
-        if still_full || held + size as u64 > self.config.log_bytes || !self.journal.has_room(size) {
+        if still_full
+            || held + size as u64 > self.config.log_bytes
+            || !self.journal.has_room(leadership.open.len() + size)
+        {
             out.sometimes(true, "a command was refused for want of room");
             return self.refuse(waiter, Status::Overloaded, out);
         }

@@ -7,8 +7,8 @@ mod acceptor;
 mod batch;
 mod candidate;
 mod config;
+mod durable;
 mod engine;
-mod journal;
 mod leader;
 mod learner;
 mod log;
@@ -22,8 +22,9 @@ mod snapshot;
 pub mod timer;
 pub mod wire;
 
+pub use crate::journal::format;
 pub use config::{Config, ConfigError};
-pub use journal::format;
+pub use durable::founding;
 pub use replica::{Replica, Standing};
 
 /// A ballot: a round and the node that owns it, in one number that orders them. `Ballot(0)` is below every real one.

@@ -1,16 +1,13 @@
 //! Properties, generated around the contracts: whatever order of legal steps is drawn, the contracts hold (they panic
 //! otherwise) and the state agrees with a naive model. That each contract can trip is shown beside its code.
 
-use super::journal::{Identity, Journal, Record, Recovered, Recovery, format};
 use super::log::{Log, Value};
 use super::sessions::{Admission, Sessions};
 use super::wire::{Address, Entry, Message};
 use super::{Ballot, Slot, ValueId};
 use crate::buffer::Buffer;
-use crate::id::{ClusterId, GroupId, Incarnation, NodeId, OperationId, SessionId};
+use crate::id::{ClusterId, GroupId, NodeId, SessionId};
 use crate::outbox::Outbox;
-use crate::output::Output;
-use crate::storage::{Geometry, Step};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use proptest::prelude::*;
@@ -38,50 +35,6 @@ fn log_steps() -> impl Strategy<Value = Vec<LogStep>> {
         1 => (0..24_u64).prop_map(|below| LogStep::Trim { below }),
     ];
     prop::collection::vec(step, 0..120)
-}
-
-#[derive(Clone, Debug)]
-enum Written {
-    Promise(u64),
-    Vote(u64, u64),
-    Learned(u64),
-}
-
-fn written() -> impl Strategy<Value = Written> {
-    prop_oneof![
-        (1..99_u64).prop_map(Written::Promise),
-        (0..50_u64, 1..99_u64).prop_map(|(slot, ballot)| Written::Vote(slot, ballot)),
-        (0..50_u64).prop_map(Written::Learned),
-    ]
-}
-
-const IDENTITY: Identity = Identity { cluster: ClusterId(1), group: GroupId(2), node: NodeId(3) };
-const CAPACITY: usize = 1 << 20;
-
-/// Reads a device's image back as a later life would.
-fn recover(image: &[u8]) -> Vec<Record> {
-    let mut out = Outbox::new(false);
-    let mut journal = Journal::new(Incarnation(2), Geometry::disk(CAPACITY as u64));
-    let mut recovery = Recovery::begin(&mut journal, &mut out);
-    let mut found = Vec::new();
-    loop {
-        let mut outputs = Vec::new();
-        out.swap(&mut outputs);
-        let data = match outputs.pop().expect("recovery always asks for something") {
-            Output::Read { range, .. } => {
-                let (at, length) = (range.at as usize, range.length as usize);
-                Some(Buffer::copy_from(&image[at..at + length]))
-            }
-            _ => None,
-        };
-        let step =
-            recovery.step(&mut journal, data.as_ref(), IDENTITY, &mut |record| found.push(record), &mut out);
-        match step {
-            Ok(Recovered::All) => return found,
-            Ok(Recovered::More) => {}
-            Err(unusable) => panic!("the image is refused: {unusable:?}"),
-        }
-    }
 }
 
 proptest! {
@@ -187,67 +140,6 @@ proptest! {
             }
             prop_assert_eq!(table.digest(), twin.digest());
         }
-    }
-
-    /// Whatever the last block's sectors come to in a power loss, recovery gives back every durable record, in order,
-    /// and of the torn block all or nothing.
-    #[test]
-    fn a_journal_gives_back_what_was_durable(
-        blocks in prop::collection::vec(prop::collection::vec(written(), 1..40), 1..8),
-        kept in prop::collection::vec(any::<bool>(), 64),
-        garbage in any::<u8>(),
-    ) {
-        let mut image = alloc::vec![0; CAPACITY];
-        for (at, bytes) in format(IDENTITY.cluster, IDENTITY.group, IDENTITY.node) {
-            image[at as usize..at as usize + bytes.len()].copy_from_slice(&bytes);
-        }
-        let mut out = Outbox::new(false);
-        let mut journal = Journal::new(Incarnation(1), Geometry::disk(CAPACITY as u64));
-        let mut expected = Vec::new();
-        let mut durable = 0;
-        let last = blocks.len() - 1;
-        for (index, block) in blocks.into_iter().enumerate() {
-            for record in block {
-                expected.push(match record {
-                    Written::Promise(ballot) => {
-                        journal.promise(Ballot(ballot), &mut out);
-                        Record::Promise { ballot: Ballot(ballot) }
-                    }
-                    Written::Vote(slot, ballot) => {
-                        journal.vote(Slot(slot), Ballot(ballot), &value(ballot), &mut out);
-                        Record::Vote { slot: Slot(slot), ballot: Ballot(ballot), value: value(ballot) }
-                    }
-                    Written::Learned(slot) => {
-                        journal.learned(Slot(slot), &value(slot), &mut out);
-                        Record::Learned { slot: Slot(slot), value: value(slot) }
-                    }
-                });
-            }
-            let decided = Slot(index as u64);
-            expected.push(Record::Decided { below: decided });
-            prop_assert_eq!(journal.commit(decided, false, &mut out), Ok(()));
-            let mut outputs = Vec::new();
-            out.swap(&mut outputs);
-            let Some(Output::Submit { op, chain, .. }) = outputs.pop() else { panic!("a block is submitted") };
-            let [Step::Write { at, buffer }] = &chain[..] else { panic!("one write") };
-            for (sector, bytes) in buffer.chunks(512).enumerate() {
-                let at = *at as usize + sector * 512;
-                if index < last || kept[sector % kept.len()] {
-                    image[at..at + bytes.len()].copy_from_slice(bytes);
-                } else if garbage > 200 {
-                    image[at..at + bytes.len()].fill(garbage);
-                }
-            }
-            if index < last {
-                prop_assert!(journal.completed(op));
-                durable = expected.len();
-            }
-            let foreign = OperationId { incarnation: Incarnation(9), number: 1 };
-            prop_assert!(!journal.completed(foreign));
-        }
-        let found = recover(&image);
-        prop_assert!(found.len() == durable || found.len() == expected.len(), "{} of {durable} or {}", found.len(), expected.len());
-        prop_assert_eq!(&found[..], &expected[..found.len()]);
     }
 
     /// Every message comes back as it went in, and no damage of up to three bytes gets through.

@@ -46,6 +46,8 @@ pub struct Standing {
     pub applied: Slot,
     /// The digest of the state.
     pub digest: u64,
+    /// Its device took the place of a lost one: it only learns.
+    pub amnesiac: bool,
 }
 
 impl<M: StateMachine> Replica<M> {
@@ -86,6 +88,7 @@ impl<M: StateMachine> Replica<M> {
             decided: engine.log.decided(),
             applied: engine.applied,
             digest: self.digest(),
+            amnesiac: engine.amnesiac,
         })
     }
 

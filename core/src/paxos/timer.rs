@@ -13,11 +13,14 @@ pub enum Timer {
     Retransmit,
     /// A gap in the decided prefix did not close by itself.
     Repair,
+    /// A write found the device full and is made again.
+    Storage,
 }
 
 impl Timer {
     /// All of them.
-    pub const ALL: [Timer; 4] = [Timer::Election, Timer::Heartbeat, Timer::Retransmit, Timer::Repair];
+    pub const ALL: [Timer; 5] =
+        [Timer::Election, Timer::Heartbeat, Timer::Retransmit, Timer::Repair, Timer::Storage];
 
     /// Its number at the boundary.
     pub const fn id(self) -> TimerId {

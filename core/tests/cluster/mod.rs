@@ -3,8 +3,9 @@
 
 use seedfast_core::client::{Request, Verb};
 use seedfast_core::codec::{Malformed, Reader};
+use seedfast_core::journal::Options;
 use seedfast_core::machine::{Chunk, StateMachine};
-use seedfast_core::paxos::{Config, Replica, format};
+use seedfast_core::paxos::{Config, Replica, format, founding};
 use seedfast_core::{
     Buffer, ClusterId, Completion, ConnectionId, Duration, Geometry, GroupId, Incarnation, Input, Instant,
     NodeId, Now, OperationId, Outbox, Output, PeerSet, Process, SessionId, Start, Step, TimerId, WallTime,
@@ -15,8 +16,10 @@ use std::collections::VecDeque;
 pub(crate) const GROUP: GroupId = GroupId(1);
 /// The cluster of every cluster here.
 pub(crate) const CLUSTER: ClusterId = ClusterId(7);
-/// The journals wrap in so much memory: this bench never reads them back.
+/// So much of every device is kept in memory. A larger device wraps in it: who asks for one never reads it back.
 pub(crate) const DEVICE_BYTES: usize = 8 << 20;
+/// How the devices are formatted: a log of seven segments of a mebibyte.
+const OPTIONS: Options = Options { copy: 512, area: 4096, segment: 1 << 20, segments: 7 };
 
 /// Adds up the first eight bytes of every command.
 #[derive(Default)]
@@ -95,7 +98,7 @@ pub(crate) fn start(id: usize, incarnation: u32) -> Start {
         entropy: [id as u8 + 1; 32],
         cluster: CLUSTER,
         node: NodeId(id as u8),
-        devices: vec![Geometry::disk(1 << 60)],
+        devices: vec![Geometry::disk(DEVICE_BYTES as u64)],
         queue_depth: 16,
         frame_limit: 16 << 20,
     }
@@ -104,15 +107,24 @@ pub(crate) fn start(id: usize, incarnation: u32) -> Start {
 impl Cluster {
     /// `count` formatted replicas that are about to start, each with what `change` makes of the default settings.
     pub(crate) fn new(count: usize, change: impl Fn(&mut Config)) -> Self {
+        Self::with_log(count, &OPTIONS, change)
+    }
+
+    /// The same with a log of another size, which may be larger than what is kept of it.
+    pub(crate) fn with_log(count: usize, options: &Options, change: impl Fn(&mut Config)) -> Self {
+        let log = options.segment * u64::from(options.segments);
+        let geometry = Geometry::disk((log + (1 << 20)).max(DEVICE_BYTES as u64));
         let nodes = (0..count)
             .map(|id| {
                 let mut config = Config::new(GROUP, PeerSet::first(count));
                 change(&mut config);
                 let mut device = vec![0; DEVICE_BYTES];
-                for (at, bytes) in format(CLUSTER, GROUP, NodeId(id as u8)) {
+                let identity = founding(CLUSTER, GROUP, NodeId(id as u8));
+                for (at, bytes) in format(&identity, &geometry, options).expect("it fits") {
                     device[at as usize..at as usize + bytes.len()].copy_from_slice(&bytes);
                 }
-                let inbox = VecDeque::from([Input::Start(start(id, 1))]);
+                let start = Start { devices: vec![geometry], ..start(id, 1) };
+                let inbox = VecDeque::from([Input::Start(start)]);
                 let replica = Replica::new(config, Sum::default()).expect("the configuration is valid");
                 Node { replica, inbox, device, timers: [None; 8], completions: VecDeque::new(), halted: None }
             })
@@ -168,8 +180,11 @@ impl Cluster {
             }
             Output::Read { op, range, .. } => {
                 let at = range.at as usize;
-                let bytes = self.nodes[id].device.get(at..at + range.length as usize).unwrap_or(&[]);
-                let result = Completion::Data(Buffer::copy_from(bytes));
+                let length = range.length as usize;
+                let result = Completion::Data(match self.nodes[id].device.get(at..at + length) {
+                    Some(bytes) => Buffer::copy_from(bytes),
+                    None => Buffer::from(vec![0; length]),
+                });
                 self.complete(id, op, result);
             }
             Output::Respond { bytes, .. } => self.responses.push(bytes),

@@ -163,6 +163,13 @@ impl Device {
         let before = self.writes;
         let mut recovery = Recovery::begin(setting, &mut self.out);
         let mut seen = Vec::new();
+        self.collect();
+        // Nothing may land any more, and what is visible must be durable, before anything is read.
+        let all = Range { at: 0, length: self.geometry.capacity };
+        let [(_, settle, Durability::Durable)] = &self.submitted[..] else {
+            panic!("one durable chain first")
+        };
+        assert_eq!(settle[..], [Storage::Drain, Storage::Persist(all)]);
         loop {
             self.collect();
             let (op, result) = match (self.submitted.pop(), self.reads.pop()) {

@@ -2,8 +2,9 @@
 
 use crate::oracles::{By, Judge, Step};
 use seedfast_core::client::{Response, Status};
+use seedfast_core::journal::Options;
 use seedfast_core::paxos::observe::CommandSeen;
-use seedfast_core::paxos::{Ballot, Config, Replica, Slot, format};
+use seedfast_core::paxos::{Ballot, Config, Replica, Slot, format, founding};
 use seedfast_core::{Duration, Geometry, GroupId, Incarnation, Instant, NodeId, PeerSet, Process, SessionId};
 use seedfast_kv::{Reply, Store};
 use seedfast_sim::CLUSTER;
@@ -12,6 +13,9 @@ use std::collections::BTreeMap;
 
 /// The group that clients of a world ask.
 const GROUP: GroupId = GroupId(0);
+/// A replica's device: one that a story does not fill.
+const DEVICE: Geometry = Geometry::disk(1100 << 10);
+const FORMAT: Options = Options { copy: 512, area: 4 << 10, segment: 272 << 10, segments: 4 };
 
 /// The configuration of `node`: the server's, but with election timeouts that tell the nodes apart.
 pub(super) fn config(nodes: u8, node: u8) -> Config {
@@ -211,7 +215,8 @@ impl Scene for StoryScene {
     }
 
     fn devices(&mut self, node: NodeId) -> Vec<(Geometry, Vec<(u64, Vec<u8>)>)> {
-        vec![(Geometry::disk(64 << 20), format(CLUSTER, GROUP, node))]
+        let contents = format(&founding(CLUSTER, GROUP, node), &DEVICE, &FORMAT);
+        vec![(DEVICE, contents.expect("the journal fits its device"))]
     }
 
     fn client(&mut self, client: ClientId, _: Instant, input: ClientInput, _: &mut dyn ClientOutbox) {
