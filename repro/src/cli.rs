@@ -17,16 +17,17 @@
 //! missing then.
 
 use crate::duration;
+use crate::explore::{Media, NvmModel, Subject};
 use crate::identity::Identity;
 use crate::seeds::{Seeds, Shard};
 use crate::text::Console;
 use crate::trouble::Trouble;
-use crate::{panics, replay, run, scenarios, show};
+use crate::{explore, panics, replay, run, scenarios, show};
 use clap::{Args, Parser, Subcommand};
 use seedfast_sim::Scenario;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ enum Command {
     Replay(Replay),
     /// Draw one run, or the bundle of a failed one, as a picture in one HTML file
     Show(Show),
+    /// Build every image that a crash may leave of a journal, recover it, and judge what is found
+    Explore(Explore),
     /// List what can be run
     Scenarios {
         /// Print one JSON object
@@ -89,6 +92,41 @@ pub(crate) struct Run {
     /// How long one seed may take on the wall clock before it counts as looping for ever
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = nanoseconds)]
     pub(crate) watchdog: Duration,
+}
+
+/// What `explore` is told.
+#[derive(Args)]
+pub(crate) struct Explore {
+    /// What is explored
+    #[arg(value_enum)]
+    pub(crate) subject: Subject,
+    /// On which media
+    #[arg(long, value_enum, default_value = "both")]
+    pub(crate) media: Media,
+    /// What a crash leaves of NVM [default: relaxed8]
+    #[arg(long, value_enum)]
+    pub(crate) model: Option<NvmModel>,
+    /// How many seeds from a base that follows from the build, behind the named sequences; or which ones, and no others
+    #[arg(long, value_name = "N | A..B")]
+    pub(crate) seeds: Option<Seeds>,
+    /// Begin no sequence after so many new images
+    #[arg(long, value_name = "N")]
+    pub(crate) images: Option<u64>,
+    /// Begin no sequence after this time (10m) [default: 20s, without --seeds and --images]
+    #[arg(long = "for", value_name = "TIME", value_parser = nanoseconds)]
+    pub(crate) limit: Option<Duration>,
+    /// How many sequences are explored beside each other [default: one for each processor]
+    #[arg(long, short, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub(crate) jobs: Option<u16>,
+    /// How many crashes may fall inside recoveries, one inside the recovery from another
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=4))]
+    pub(crate) depth: u32,
+    /// Print one JSON object instead of a summary
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Where the case of a violation is written [default: seedfast-failures]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// What `replay` is told.
@@ -185,7 +223,12 @@ pub fn run_with(
     }
     let result = match parsed.command {
         Command::Run(options) => run::run(scenarios, &options, console),
-        Command::Replay(options) => replay::replay(scenarios, &options, console),
+        Command::Replay(options) => match explore::case_in(Path::new(&options.what)) {
+            Ok(Some(case)) => explore::replay(&case, console),
+            Ok(None) => replay::replay(scenarios, &options, console),
+            Err(trouble) => Err(trouble),
+        },
+        Command::Explore(options) => explore::explore(&options, console),
         Command::Show(options) => show::show(scenarios, &options, console),
         Command::Scenarios { json } => scenarios::list(scenarios, json, console),
     };

@@ -15,6 +15,8 @@ mod collect;
 pub mod duration;
 mod events;
 pub mod execute;
+mod explore;
+mod explore_report;
 pub mod files;
 pub mod identity;
 mod json;

@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod efficacy;
+pub mod explore;
 pub mod history;
 pub mod library;
 pub mod linearizable;
