@@ -275,7 +275,7 @@ fn an_accepted_of_an_earlier_term_counts_for_nothing() {
     let own = cluster.nodes[leader].inbox.pop_front().expect("its own write");
     cluster.turn(leader, own);
     let (peer, first) = ((leader as u8 + 1) % 3, standing.decided);
-    let accepted = |ballot| Message::Accepted { ballot, first, count: 1, durable: Slot(0) };
+    let accepted = |ballot| Message::Accepted { ballot, first, count: 1 };
     let earlier = Ballot::new(ballot.round() - 1, ballot.node());
     deliver(&mut cluster, leader, peer, &accepted(earlier));
     assert_eq!(cluster.nodes[leader].replica.status().expect("it runs").decided, first);
@@ -299,7 +299,7 @@ fn a_heartbeat_of_a_lower_ballot_of_the_same_round_is_rejected() {
     let (low, high) = (Ballot::new(500, NodeId(others[0])), Ballot::new(500, NodeId(others[1])));
     deliver(&mut cluster, others[1], &Message::Prepare { ballot: high, from: Slot(0) });
     cluster.nodes.iter_mut().for_each(|node| node.inbox.clear());
-    let beat = |ballot| Message::Heartbeat { ballot, round: 1, commit: Slot(0), trim: Slot(0) };
+    let beat = |ballot| Message::Heartbeat { ballot, round: 1, commit: Slot(0) };
     deliver(&mut cluster, others[0], &beat(low));
     let answer = cluster.nodes[usize::from(others[0])].inbox.pop_front();
     assert!(matches!(answer, Some(Input::Receive { kind: kind::REJECT, .. })), "{answer:?}");

@@ -30,9 +30,9 @@ pub const MOST_NODES: u8 = 15;
 /// Ten clients and the probe: with more on one key the general judge could not decide.
 pub const MOST_CLIENTS: u8 = 11;
 /// A replica's device.
-pub const DEVICE: Geometry = Geometry::disk(330 << 10);
+pub const DEVICE: Geometry = Geometry::disk(600 << 10);
 /// How it is formatted: small, because every restart reads all of it.
-pub const FORMAT: Options = Options { copy: 512, area: 4 << 10, segment: 16 << 10, segments: 20 };
+pub const FORMAT: Options = Options { copy: 512, area: 128 << 10, segment: 16 << 10, segments: 20 };
 /// No batch is larger, in bytes: a record of the journal lies within one segment.
 pub const BATCH: u32 = 12 << 10;
 /// How long the transfer of a log takes at most.
@@ -52,6 +52,10 @@ pub fn config(nodes: u8, workload: &Workload) -> Config {
         window: workload.window as u32,
         batch_commands: workload.batch_commands as u32,
         sessions: workload.sessions as u32,
+        // Runs are short: several snapshots fall in each, and lagging replicas need them.
+        snapshot_slots: 32,
+        tail_slots: 8,
+        piece_bytes: 920,
         ..server
     }
 }

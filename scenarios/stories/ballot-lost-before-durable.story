@@ -13,11 +13,11 @@ events
 restart 0
 until leader 0
 events n0
-    414ms n0 restarts, promised 0.0, 0 votes
-    761ms n0 prepares 1.0 from slot 0
-    761ms n0 promises 1.0, no votes
-    763ms n0 leads 1.0
-    763ms n0 proposes a no-op at 0 under 1.0
+    434ms n0 restarts, promised 0.0, 0 votes
+    782ms n0 prepares 1.0 from slot 0
+    782ms n0 promises 1.0, no votes
+    784ms n0 leads 1.0
+    784ms n0 proposes a no-op at 0 under 1.0
 show
   n0 leads 1.0  promised 1.0   applied:
   n1 follows    promised 1.0   applied:

@@ -27,8 +27,8 @@ events
     313ms n1 knows slot 1 decided
     313ms n2 knows slot 0 decided
     313ms n2 knows slot 1 decided
-    313ms n2 accepts slot 2 under 1.0
     313ms n1 accepts slot 2 under 1.0
+    313ms n2 accepts slot 2 under 1.0
     314ms n0 knows slot 2 decided
     358ms n1 knows slot 2 decided
     358ms n2 knows slot 2 decided

@@ -21,11 +21,11 @@ restart 4
 # Some of them made it and some did not; all are asked again, and only what is said now counts.
 until leader 0
 events
-    408ms n2 restarts, promised 1.0, 0 votes
-    417ms n4 restarts, promised 1.0, 0 votes
-    418ms n3 restarts, promised 0.0, 0 votes
-    423ms n1 restarts, promised 0.0, 0 votes
+    428ms n2 restarts, promised 1.0, 0 votes
+    437ms n4 restarts, promised 0.0, 0 votes
+    438ms n3 restarts, promised 0.0, 0 votes
     439ms n2 promises 1.0, no votes
-    439ms n4 promises 1.0, no votes
-    440ms n0 leads 1.0
-    440ms n0 proposes a no-op at 0 under 1.0
+    443ms n1 restarts, promised 0.0, 0 votes
+    482ms n4 promises 1.0, no votes
+    483ms n0 leads 1.0
+    483ms n0 proposes a no-op at 0 under 1.0

@@ -13,7 +13,7 @@ events
     306ms n2 promises 1.0, no votes
     306ms n0 gives up 1.0
     306ms n2 promises 1.1, no votes
-    306ms n0 promises 1.1, no votes
+    307ms n0 promises 1.1, no votes
     307ms n1 leads 1.1
     307ms n1 proposes a no-op at 0 under 1.1
     308ms n1 accepts slot 0 under 1.1

@@ -17,12 +17,11 @@ restart 1
 advance 500ms
 events
     411ms n0 proposes x at 3 under 1.0
-    411ms n0 accepts slot 3 under 1.0
-    512ms n1 restarts, promised 1.0, 3 votes
+    412ms n0 accepts slot 3 under 1.0
+    532ms n1 restarts, promised 1.0, 3 votes
     547ms n1 knows slot 2 decided
-    606ms n1 accepts slot 3 under 1.0
-    607ms n0 knows slot 3 decided
-    607ms n1 accepts slot 3 under 1.0
-    657ms n1 knows slot 3 decided
+    587ms n1 accepts slot 3 under 1.0
+    588ms n0 knows slot 3 decided
+    607ms n1 knows slot 3 decided
 answers
   x from n0: done

@@ -18,9 +18,9 @@ advance 500ms
 events
     412ms n0 proposes x at 3 under 1.0
     412ms n0 accepts slot 3 under 1.0
-    532ms n1 restarts, promised 1.0, 4 votes
-    548ms n1 accepts slot 3 under 1.0
-    549ms n0 knows slot 3 decided
-    558ms n1 knows slot 3 decided
+    552ms n1 restarts, promised 1.0, 4 votes
+    608ms n1 accepts slot 3 under 1.0
+    609ms n0 knows slot 3 decided
+    658ms n1 knows slot 3 decided
 answers
   x from n0: done

@@ -72,6 +72,7 @@ impl Engine {
     /// Votes for one entry under `ballot`; false if it is not for this acceptor to vote on now.
     fn vote(&mut self, ballot: Ballot, entry: Entry, out: &mut Outbox) -> bool {
         requires!("I4", ballot >= self.promised, "a vote under {ballot} while {} is promised", self.promised);
+        requires!("I20", !self.amnesiac, "an amnesiac is to vote under {ballot}");
         let slot = entry.slot;
         if slot < self.log.first() {
             return false;
@@ -157,8 +158,7 @@ impl Engine {
                 for slot in (0..u64::from(count)).map(|offset| first.plus(offset)) {
                     self.observe_accept(slot, ballot, out);
                 }
-                let durable = self.journal.durable_decided();
-                self.send(PeerSet::one(to), &Message::Accepted { ballot, first, count, durable }, out);
+                self.send(PeerSet::one(to), &Message::Accepted { ballot, first, count }, out);
             }
             Withheld::OwnAccept { ballot, slot } if ballot == self.promised => {
                 self.observe_accept(slot, ballot, out);

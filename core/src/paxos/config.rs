@@ -1,6 +1,7 @@
 //! How a replica behaves: built valid or not at all.
 
 use crate::id::{GroupId, NodeId, PeerSet};
+use crate::journal::frame::HEADER;
 use crate::time::Duration;
 use core::fmt;
 
@@ -26,8 +27,18 @@ pub struct Config {
     pub batch_commands: u32,
     /// ... or this many bytes; it is also the largest command.
     pub batch_bytes: u32,
-    /// How many bytes of decided values a replica keeps in memory for the others before the leader refuses commands.
+    /// How many bytes of values a replica holds in memory before the leader refuses commands. At half of it a snapshot is
+    /// taken, so that what it stands in for can be forgotten.
     pub log_bytes: u64,
+    /// A snapshot is taken at every slot that is a multiple of this, so that replicas stop at the same ones and a transfer
+    /// can go on at any of them ...
+    pub snapshot_slots: u64,
+    /// ... and when the values applied since the last one have this many bytes.
+    pub snapshot_bytes: u64,
+    /// The most bytes of a snapshot that are written, read or sent in one piece.
+    pub piece_bytes: u32,
+    /// How many slots below a snapshot stay in memory, so that a peer that lags a little catches up from the log.
+    pub tail_slots: u64,
     /// How many requests may wait for the window or for a read round before the next one is refused.
     pub waiting: u32,
     /// How many client sessions are remembered; the one unused for longest goes first.
@@ -78,6 +89,11 @@ impl Config {
             batch_commands: 1024,
             batch_bytes: 256 << 10,
             log_bytes: 64 << 20,
+            snapshot_slots: 1 << 14,
+            snapshot_bytes: 32 << 20,
+            // With the header of its record, 64 KiB.
+            piece_bytes: (64 << 10) - HEADER as u32,
+            tail_slots: 1024,
             waiting: 4096,
             sessions: 1024,
             session_window: 64,
@@ -98,11 +114,14 @@ impl Config {
         if self.election_max <= self.election_min {
             return Err(ConfigError::Election);
         }
-        let limits: [(&'static str, u64, u64); 7] = [
+        let limits: [(&'static str, u64, u64); 10] = [
             ("retransmit", self.retransmit.as_nanos(), u64::MAX),
             ("window", self.window.into(), 4096),
             ("batch_commands", self.batch_commands.into(), 1 << 20),
             ("batch_bytes", self.batch_bytes.into(), 4 << 20),
+            ("snapshot_slots", self.snapshot_slots, u64::MAX),
+            ("snapshot_bytes", self.snapshot_bytes, u64::MAX),
+            ("piece_bytes", self.piece_bytes.into(), 1 << 20),
             ("waiting", self.waiting.into(), 1 << 24),
             ("sessions", self.sessions.into(), 1 << 24),
             ("session_window", self.session_window.into(), 1 << 16),
@@ -143,6 +162,8 @@ mod tests {
         assert_eq!(bad(|c| c.heartbeat = c.election_min), ConfigError::Heartbeat);
         assert_eq!(bad(|c| c.election_max = c.election_min), ConfigError::Election);
         assert_eq!(bad(|c| c.window = 0), ConfigError::Limit("window"));
+        assert_eq!(bad(|c| c.snapshot_slots = 0), ConfigError::Limit("snapshot_slots"));
+        assert_eq!(bad(|c| c.piece_bytes = 2 << 20), ConfigError::Limit("piece_bytes"));
         assert_eq!(bad(|c| c.log_bytes = 1), ConfigError::Limit("log_bytes"));
     }
 }

@@ -127,11 +127,6 @@ impl Durable {
         self.journal().durable()
     }
 
-    /// Below this slot, everything is decided and its values are durable here, and the device knows it.
-    pub(crate) fn durable_decided(&self) -> Slot {
-        Slot(self.journal().durable_decided())
-    }
-
     /// The decided prefix that was last written.
     pub(crate) fn submitted_decided(&self) -> Slot {
         Slot(self.journal().submitted_decided())
@@ -187,29 +182,45 @@ impl Durable {
     }
 }
 
-/// Puts one record of the journal back where it came from.
-pub(crate) fn restore(log: &mut Log, promised: &mut Ballot, last_time: &mut WallTime, record: &Record<'_>) {
-    let (slot, ballot) = (Slot(record.slot), Ballot(record.ballot));
-    let mut value = || {
-        let (id, bytes) = record.payload.split_at(ID);
-        if let Ok(time) = batch::time_of(bytes) {
-            *last_time = (*last_time).max(time);
+/// A record of the journal, kept until it is known from which slot on the log is to begin.
+pub(crate) struct Found {
+    kind: Kind,
+    slot: Slot,
+    ballot: Ballot,
+    value: Value,
+    decided: Slot,
+}
+
+impl From<&Record<'_>> for Found {
+    fn from(record: &Record<'_>) -> Self {
+        let mut value = Value::default();
+        if let (Kind::Vote | Kind::Learned, Some((id, bytes))) =
+            (record.kind, record.payload.split_first_chunk::<ID>())
+        {
+            value = Value { id: ValueId(u64::from_le_bytes(*id)), bytes: Buffer::copy_from(bytes) };
         }
-        let id = ValueId(u64::from_le_bytes(id.try_into().expect("eight bytes")));
-        Value { id, bytes: Buffer::copy_from(bytes) }
-    };
-    match record.kind {
-        Kind::Promise => *promised = (*promised).max(ballot),
-        Kind::Vote => {
-            log.vote(slot, ballot, value(), 0);
-            // A vote is a promise as well: nobody votes below what he promised.
-            *promised = (*promised).max(ballot);
-        }
-        Kind::Learned => log.choose(slot, value()),
-        Kind::Note | Kind::Configuration | Kind::Piece => {}
+        let (slot, ballot, decided) = (Slot(record.slot), Ballot(record.ballot), Slot(record.decided));
+        Found { kind: record.kind, slot, ballot, value, decided }
+    }
+}
+
+/// Puts one record of the journal back where it came from. A snapshot stands in for what is below the log's first slot.
+pub(crate) fn restore(log: &mut Log, promised: &mut Ballot, last_time: &mut WallTime, found: Found) {
+    let Found { kind, slot, ballot, value, decided } = found;
+    if let Ok(time) = batch::time_of(&value.bytes) {
+        *last_time = (*last_time).max(time);
+    }
+    // A vote is a promise as well: nobody votes below what he promised.
+    if matches!(kind, Kind::Promise | Kind::Vote) {
+        *promised = (*promised).max(ballot);
+    }
+    match kind {
+        Kind::Vote if slot >= log.first() => log.vote(slot, ballot, value, 0),
+        Kind::Learned if slot >= log.first() => log.choose(slot, value),
+        _ => {}
     }
     // Everything below was decided when this was written; the values stand in this record and in earlier ones.
-    while log.decided() < Slot(record.decided) {
+    while log.decided() < decided {
         let slot = log.decided();
         let vote = log.get(slot).filter(|cell| cell.ballot != Ballot::ZERO).map(|cell| cell.vote.clone());
         invariant!(

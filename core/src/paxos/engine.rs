@@ -3,7 +3,8 @@
 
 use super::candidate::{Campaign, Soundings};
 use super::config::Config;
-use super::durable::{Durable, Read, Unreadable, restore};
+use super::durable::{Durable, Found, Read, Unreadable, restore};
+use super::keeper::Keeper;
 use super::leader::Leadership;
 use super::log::Log;
 use super::observe::{HaltCause, Observation, VoteSeen};
@@ -14,7 +15,7 @@ use crate::buffer::Buffer;
 use crate::client::{Response, Status};
 use crate::id::{ConnectionId, NodeId, OperationId, PeerSet, SessionId};
 use crate::input::{Input, Start};
-use crate::journal::{Full, Happened, Refusal, Restored, Standing};
+use crate::journal::{Full, Happened, Refusal, Restored, SnapshotFound, Standing};
 use crate::outbox::Outbox;
 use crate::random::Random;
 use crate::storage::Completion;
@@ -77,6 +78,11 @@ pub(crate) struct Engine {
     pub(crate) last_time: WallTime,
     /// Below this slot, the state machine has applied everything; the replica keeps it.
     pub(crate) applied: Slot,
+    /// The state machine holds a state: that of the beginning, or of a snapshot that was read.
+    pub(crate) ready: bool,
+    pub(crate) keeper: Keeper,
+    /// What the journal holds, until all of it was read.
+    found: Vec<Found>,
     /// The device took the place of a lost one: what this node promised is not known, so it only learns (I20).
     pub(crate) amnesiac: bool,
     spare_waiters: Vec<Vec<Waiter>>,
@@ -157,6 +163,9 @@ impl Engine {
             repairing: false,
             last_time: WallTime(0),
             applied: Slot(0),
+            ready: true,
+            keeper: Keeper::default(),
+            found: Vec::new(),
             amnesiac: false,
             spare_waiters: Vec::new(),
             config,
@@ -180,6 +189,7 @@ impl Engine {
                 Some(Timer::Retransmit) => self.on_retransmit_timer(now, out),
                 Some(Timer::Repair) => self.on_repair_timer(now, out),
                 Some(Timer::Storage) => self.on_storage_timer(out),
+                Some(Timer::Snapshot) => self.on_snapshot_timer(now, out),
                 None => {}
             },
             Input::EndOfBurst => self.end_of_burst(now, out)?,
@@ -215,8 +225,11 @@ impl Engine {
                 }
                 self.note_commit(now, from, commit, out);
             }
-            Message::CatchUp { from: slot } => self.on_catch_up(from, slot, out),
-            Message::Learn { decided, entries } => self.on_learn(now, from, decided, entries, out),
+            Message::CatchUp { .. }
+            | Message::Learn { .. }
+            | Message::Snapshot { .. }
+            | Message::Fetch { .. }
+            | Message::Piece { .. } => self.on_learning(now, from, message, out),
             _ => out.sometimes(true, "an amnesiac kept silent"),
         }
     }
@@ -235,26 +248,33 @@ impl Engine {
                 self.on_promise(now, from, ballot, slot, votes, out);
             }
             Message::Reject { promised } => self.on_reject(now, promised, out),
-            Message::Accept { ballot, commit, trim, entries } => {
+            Message::Accept { ballot, commit, entries } => {
                 self.on_accept(now, from, ballot, commit, entries, out);
-                self.trim_to(trim);
             }
-            Message::Accepted { ballot, first, count, durable } => {
-                if let Some(peer) = self.note_peer(now, from, ballot) {
-                    peer.durable = peer.durable.max(durable);
+            Message::Accepted { ballot, first, count } => {
+                if self.note_peer(now, from, ballot).is_some() {
                     self.on_accepted(from, ballot, first, count, out);
-                    self.trim_to(self.trim_point());
                 }
             }
-            Message::Heartbeat { ballot, round, commit, trim } => {
-                self.on_heartbeat(now, from, ballot, round, commit, trim, out);
+            Message::Heartbeat { ballot, round, commit } => {
+                self.on_heartbeat(now, from, ballot, round, commit, out);
             }
-            Message::HeartbeatReply { ballot, round, durable } => {
-                self.on_heartbeat_reply(now, from, ballot, round, durable);
-            }
-            Message::CatchUp { from: slot } => self.on_catch_up(from, slot, out),
+            Message::HeartbeatReply { ballot, round } => self.on_heartbeat_reply(now, from, ballot, round),
+            learning => self.on_learning(now, from, learning, out),
+        }
+    }
+
+    /// The messages by which decided values and snapshots go from who has them to who asks for them.
+    fn on_learning(&mut self, now: Now, from: NodeId, message: Message, out: &mut Outbox) {
+        match message {
+            Message::CatchUp { from: slot, stateless } => self.on_catch_up(from, slot, stateless, out),
             Message::Learn { decided, entries } => self.on_learn(now, from, decided, entries, out),
-            Message::Snapshot { .. } | Message::Fetch { .. } | Message::Piece { .. } => {}
+            Message::Snapshot { name, digest, decided } => {
+                self.on_snapshot(now, from, name, digest, decided, out);
+            }
+            Message::Fetch { name, offset } => self.on_fetch(now, from, name, offset, out),
+            Message::Piece { name, offset, bytes } => self.on_piece(name, offset, &bytes, out),
+            _ => {}
         }
     }
 
@@ -281,7 +301,7 @@ impl Engine {
                 out.timer(Timer::Storage.id(), Some(now.monotonic + self.config.retransmit));
             }
             Happened::Dead(_) => return Err(Ended::Storage),
-            _ => {}
+            happened => self.on_snapshot_io(happened, out),
         }
         Ok(())
     }
@@ -298,9 +318,8 @@ impl Engine {
         result: &Completion,
         out: &mut Outbox,
     ) -> Result<(), Ended> {
-        let (log, promised, last_time) = (&mut self.log, &mut self.promised, &mut self.last_time);
-        let step =
-            self.journal.step(op, result, &mut |record| restore(log, promised, last_time, &record), out);
+        let found = &mut self.found;
+        let step = self.journal.step(op, result, &mut |record| found.push(Found::from(&record)), out);
         match step {
             Ok(Read::More) => Ok(()),
             Ok(Read::All(restored)) => self.begin(now, &restored, out),
@@ -315,18 +334,30 @@ impl Engine {
         if !self.journal.fits(self.config.batch_bytes as usize) {
             return Err(Ended::Segments(most));
         }
+        let snapshot = match restored.snapshot {
+            SnapshotFound::None => None,
+            SnapshotFound::Whole(snapshot) | SnapshotFound::Damaged(snapshot) => Some(snapshot),
+        };
+        // What a snapshot stands in for may still be there, or not; what follows it is.
+        let first = Slot(snapshot.map_or(0, |snapshot| snapshot.slot));
+        self.log = Log::behind(first);
+        for found in core::mem::take(&mut self.found) {
+            restore(&mut self.log, &mut self.promised, &mut self.last_time, found);
+        }
+        self.ready = snapshot.is_none();
+        self.keeper.begin(first, &restored.snapshot);
         self.promised = self.promised.max(Ballot(restored.promised));
         self.highest_seen = self.promised;
         self.commit_seen = self.log.decided();
         out.sometimes(self.log.end() > Slot(0), "a replica recovered votes from its journal");
-        let (promised, first, votes) = (self.promised, self.log.first(), self.votes_seen(Slot(0)));
-        self.observe(out, || Observation::Restart { promised, first, votes });
         self.amnesiac = restored.standing == Standing::Replacement;
         if self.amnesiac {
             self.observe(out, || Observation::Amnesiac);
         } else {
             self.arm_election(now, out);
         }
+        let (promised, votes) = (self.promised, self.votes_seen(Slot(0)));
+        self.observe(out, || Observation::Restart { promised, first, votes });
         Ok(())
     }
 
@@ -434,6 +465,7 @@ impl Engine {
     /// whatever it says about it.
     pub(crate) fn promise(&mut self, now: Now, ballot: Ballot, out: &mut Outbox) {
         requires!("I4", ballot >= self.promised, "promised {ballot} after {}", self.promised);
+        requires!("I20", !self.amnesiac, "an amnesiac is to promise {ballot}");
         if ballot > self.promised {
             self.step_down(now, out);
             self.promised = ballot;

@@ -22,7 +22,6 @@ use alloc::vec::Vec;
 pub(crate) struct Peer {
     heard: Instant,
     round: u64,
-    pub(crate) durable: Slot,
 }
 
 /// A question that waits for a quorum to confirm that this node still leads (I16).
@@ -86,7 +85,7 @@ impl Engine {
             self.promised
         );
         self.observe(out, || Observation::Leader { ballot });
-        let fresh = Peer { heard: now.monotonic, round: 0, durable: Slot(0) };
+        let fresh = Peer { heard: now.monotonic, round: 0 };
         let peers = self.config.peers(self.me).iter().map(|node| (node, fresh)).collect();
         let end = best.keys().next_back().map_or(from, |last| last.next()).max(self.log.decided());
         self.role = Role::Leader(Leadership {
@@ -250,7 +249,7 @@ impl Engine {
     fn send_accepts(&mut self, now: Now, to: PeerSet, slots: &[Slot], out: &mut Outbox) {
         let Role::Leader(leadership) = &self.role else { return };
         let ballot = leadership.ballot;
-        let (commit, trim) = (self.log.decided(), self.trim_point());
+        let commit = self.log.decided();
         let mut entries = Vec::with_capacity(slots.len());
         let mut bytes = 0;
         for slot in slots {
@@ -261,11 +260,11 @@ impl Engine {
             if bytes >= FRAME_BYTES {
                 let entries = core::mem::take(&mut entries);
                 bytes = 0;
-                self.send(to, &Message::Accept { ballot, commit, trim, entries }, out);
+                self.send(to, &Message::Accept { ballot, commit, entries }, out);
             }
         }
         if !entries.is_empty() {
-            self.send(to, &Message::Accept { ballot, commit, trim, entries }, out);
+            self.send(to, &Message::Accept { ballot, commit, entries }, out);
         }
     }
 
@@ -322,39 +321,22 @@ impl Engine {
             return self.step_down(now, out);
         }
         self.send_heartbeat(out);
-        self.trim_to(self.trim_point());
         out.timer(Timer::Heartbeat.id(), Some(now.monotonic + self.config.heartbeat));
     }
 
-    /// Below this slot, every voter holds everything durably.
-    pub(crate) fn trim_point(&self) -> Slot {
-        let Role::Leader(leadership) = &self.role else { return Slot(0) };
-        let durable = leadership.peers.iter().map(|(_, peer)| peer.durable);
-        durable.min().unwrap_or(self.journal.durable_decided()).min(self.journal.durable_decided())
-    }
-
     fn send_heartbeat(&mut self, out: &mut Outbox) {
-        let trim = self.trim_point();
         let Role::Leader(leadership) = &self.role else { return };
         let (ballot, round) = (leadership.ballot, leadership.round);
         let commit = self.log.decided();
-        self.send(self.config.voters, &Message::Heartbeat { ballot, round, commit, trim }, out);
+        self.send(self.config.voters, &Message::Heartbeat { ballot, round, commit }, out);
     }
 
-    pub(crate) fn on_heartbeat_reply(
-        &mut self,
-        now: Now,
-        from: NodeId,
-        ballot: Ballot,
-        round: u64,
-        durable: Slot,
-    ) {
+    pub(crate) fn on_heartbeat_reply(&mut self, now: Now, from: NodeId, ballot: Ballot, round: u64) {
         let Role::Leader(leadership) = &self.role else { return };
         let current = leadership.round;
         if let Some(peer) = self.note_peer(now, from, ballot) {
             requires!("I16", round <= current, "{from} confirms round {round} of {current}");
             peer.round = peer.round.max(round);
-            peer.durable = peer.durable.max(durable);
         }
     }
 

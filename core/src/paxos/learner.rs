@@ -84,11 +84,18 @@ impl Engine {
 
     pub(crate) fn ask_to_catch_up(&self, source: NodeId, out: &mut Outbox) {
         out.sometimes(true, "a replica asked to catch up");
-        self.send(PeerSet::one(source), &Message::CatchUp { from: self.log.decided() }, out);
+        self.send(PeerSet::one(source), &self.catch_up(), out);
     }
 
-    /// A peer asks for decided values; whoever has them answers, leader or not.
-    pub(crate) fn on_catch_up(&mut self, from: NodeId, slot: Slot, out: &mut Outbox) {
+    /// A peer asks for decided values; whoever has them answers, leader or not. What is not in the log any more, a
+    /// snapshot stands in for.
+    pub(crate) fn on_catch_up(&mut self, from: NodeId, slot: Slot, stateless: bool, out: &mut Outbox) {
+        if stateless {
+            return self.offer_snapshot(from, slot, out);
+        }
+        if slot < self.log.first() {
+            return self.offer_snapshot(from, slot.next(), out);
+        }
         let decided = self.log.decided();
         let mut entries = Vec::new();
         let (mut bytes, mut at) = (0, slot);
@@ -143,7 +150,6 @@ impl Engine {
     }
 
     /// The leader lives: follow it, confirm its round, learn how far it has come.
-    #[expect(clippy::too_many_arguments, reason = "the fields of one message")]
     pub(crate) fn on_heartbeat(
         &mut self,
         now: Now,
@@ -151,7 +157,6 @@ impl Engine {
         ballot: Ballot,
         round: u64,
         commit: Slot,
-        trim: Slot,
         out: &mut Outbox,
     ) {
         if !self.admits(from, ballot, out) {
@@ -159,20 +164,12 @@ impl Engine {
         }
         self.follow(now, from, ballot, out);
         self.advance_commit(now, from, ballot, commit, out);
-        self.trim_to(trim);
-        let durable = self.journal.durable_decided();
-        self.send(PeerSet::one(from), &Message::HeartbeatReply { ballot, round, durable }, out);
+        self.send(PeerSet::one(from), &Message::HeartbeatReply { ballot, round }, out);
     }
 
-    /// Whether the device should be told how far the log is decided although nothing else is written, so that slots
-    /// can be forgotten: now and then, and soon if the log is about to be full.
+    /// Whether the device should be told how far the log is decided although nothing else is written, so that a later life
+    /// knows more of it.
     pub(crate) fn decided_lags(&self) -> bool {
-        let lag = self.log.decided().0 - self.journal.submitted_decided().0;
-        lag >= DECIDED_LAG || (lag > 0 && self.log.bytes() * 2 >= self.config.log_bytes)
-    }
-
-    pub(crate) fn trim_to(&mut self, slot: Slot) {
-        let slot = slot.min(self.applied).min(self.journal.durable_decided());
-        self.log.trim(slot);
+        self.log.decided().0 - self.journal.submitted_decided().0 >= DECIDED_LAG
     }
 }

@@ -42,7 +42,7 @@ impl Cell {
 
 /// The slots from `first` on.
 ///
-/// - Slots below `first` are decided, applied, and held durably by every voter: nobody will ask for them.
+/// - Slots below `first` are forgotten: a durable snapshot stands in for them (I22).
 /// - Slots below `decided` are decided and known here; `decided` itself is the first that is not (I11).
 #[derive(Default)]
 pub(crate) struct Log {
@@ -53,6 +53,11 @@ pub(crate) struct Log {
 }
 
 impl Log {
+    /// A log for what follows a snapshot of everything below `first`.
+    pub(crate) fn behind(first: Slot) -> Self {
+        Log { first, decided: first, ..Log::default() }
+    }
+
     /// The first slot that is still held.
     pub(crate) fn first(&self) -> Slot {
         self.first
@@ -152,6 +157,23 @@ impl Log {
         ensures!("I3", self.first <= self.decided, "an undecided slot was forgotten");
     }
 
+    /// A snapshot stands in for everything below `slot`, known here or not. What is known above stays.
+    pub(crate) fn install(&mut self, slot: Slot) {
+        while self.first < slot {
+            let Some(cell) = self.cells.pop_front() else {
+                self.first = slot;
+                break;
+            };
+            self.bytes -= cell.bytes();
+            self.first = self.first.next();
+        }
+        self.decided = self.decided.max(slot);
+        while self.get(self.decided).is_some_and(|cell| cell.chosen.is_some()) {
+            self.decided = self.decided.next();
+        }
+        ensures!("I3", self.first <= self.decided, "an undecided slot was forgotten");
+    }
+
     /// The slots from `from` on in which this acceptor has voted.
     pub(crate) fn votes_from(&self, from: Slot) -> impl Iterator<Item = (Slot, &Cell)> {
         let skip = from.0.saturating_sub(self.first.0) as usize;
@@ -194,6 +216,22 @@ mod tests {
         assert_eq!(log.bytes(), 9);
         log.trim(Slot(2));
         assert_eq!((log.bytes(), log.first()), (0, Slot(2)));
+    }
+
+    #[test]
+    fn a_snapshot_stands_in_for_what_is_below_it_and_leaves_what_is_above() {
+        let mut log = Log::default();
+        log.vote(Slot(1), Ballot(256), value(b"old"), 0);
+        log.vote(Slot(4), Ballot(256), value(b"vote"), 0);
+        log.choose(Slot(3), value(b"next"));
+        log.install(Slot(3));
+        assert_eq!((log.first(), log.decided(), log.end()), (Slot(3), Slot(4), Slot(5)));
+        assert_eq!(log.bytes(), 8);
+        assert_eq!(log.votes_from(Slot(0)).map(|(slot, _)| slot).collect::<Vec<_>>(), [Slot(4)]);
+        log.install(Slot(9));
+        assert_eq!((log.first(), log.decided(), log.end(), log.bytes()), (Slot(9), Slot(9), Slot(9), 0));
+        log.install(Slot(2));
+        assert_eq!(log.first(), Slot(9));
     }
 
     #[test]

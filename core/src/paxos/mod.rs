@@ -9,6 +9,7 @@ mod candidate;
 mod config;
 mod durable;
 mod engine;
+mod keeper;
 mod leader;
 mod learner;
 mod log;
@@ -17,9 +18,9 @@ pub mod observe;
 mod properties;
 mod replica;
 mod sessions;
-#[allow(dead_code, reason = "the replica takes its snapshots from here next")]
 mod snapshot;
 pub mod timer;
+mod transfer;
 pub mod wire;
 
 pub use crate::journal::format;

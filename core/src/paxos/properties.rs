@@ -26,6 +26,7 @@ enum LogStep {
     Vote { slot: u64, raise: u64 },
     Choose { slot: u64 },
     Trim { below: u64 },
+    Install { below: u64 },
 }
 
 fn log_steps() -> impl Strategy<Value = Vec<LogStep>> {
@@ -33,6 +34,7 @@ fn log_steps() -> impl Strategy<Value = Vec<LogStep>> {
         4 => (0..24_u64, 0..3_u64).prop_map(|(slot, raise)| LogStep::Vote { slot, raise }),
         4 => (0..24_u64).prop_map(|slot| LogStep::Choose { slot }),
         1 => (0..24_u64).prop_map(|below| LogStep::Trim { below }),
+        1 => (0..24_u64).prop_map(|below| LogStep::Install { below }),
     ];
     prop::collection::vec(step, 0..120)
 }
@@ -64,6 +66,10 @@ proptest! {
                     chosen.insert(slot);
                 }
                 LogStep::Trim { below } => log.trim(Slot(below)),
+                LogStep::Install { below } => {
+                    log.install(Slot(below));
+                    chosen.extend(0..below);
+                }
                 _ => {}
             }
             let prefix = (0..).find(|slot| !chosen.contains(slot)).expect("some slot is undecided");
@@ -163,11 +169,11 @@ proptest! {
             2 => Message::Prepare { ballot, from: slot },
             3 => Message::Promise { ballot, from: slot, votes: entries },
             4 => Message::Reject { promised: ballot },
-            5 => Message::Accept { ballot, commit: slot, trim: Slot(c), entries },
-            6 => Message::Accepted { ballot, first: slot, count: c as u32, durable: Slot(d) },
-            7 => Message::Heartbeat { ballot, round: c, commit: slot, trim: Slot(d) },
-            8 => Message::HeartbeatReply { ballot, round: c, durable: slot },
-            9 => Message::CatchUp { from: slot },
+            5 => Message::Accept { ballot, commit: slot, entries },
+            6 => Message::Accepted { ballot, first: slot, count: c as u32 },
+            7 => Message::Heartbeat { ballot, round: c, commit: slot },
+            8 => Message::HeartbeatReply { ballot, round: c },
+            9 => Message::CatchUp { from: slot, stateless: d % 2 == 0 },
             _ => Message::Learn { decided: slot, entries },
         };
         let address = Address { cluster: ClusterId(u128::from(c) << 64 | u128::from(d)), group: GroupId(7), epoch: 3 };

@@ -5,6 +5,7 @@ use super::config::{Config, ConfigError};
 use super::engine::{self, Engine, Role, Waiter};
 use super::observe::{CommandSeen, Observation};
 use super::sessions::{Admission, Sessions};
+use super::snapshot::Head;
 use super::{Ballot, Slot, wire};
 use crate::buffer::Buffer;
 use crate::client::{Request, Response, Status, Verb};
@@ -48,6 +49,10 @@ pub struct Standing {
     pub digest: u64,
     /// Its device took the place of a lost one: it only learns.
     pub amnesiac: bool,
+    /// The slot of its durable snapshot, which stands in for everything below; 0 without one.
+    pub snapshot: Slot,
+    /// The first slot that is still held as a log.
+    pub first: Slot,
 }
 
 impl<M: StateMachine> Replica<M> {
@@ -89,6 +94,8 @@ impl<M: StateMachine> Replica<M> {
             applied: engine.applied,
             digest: self.digest(),
             amnesiac: engine.amnesiac,
+            snapshot: engine.keeper.durable,
+            first: engine.log.first(),
         })
     }
 
@@ -140,11 +147,11 @@ impl<M: StateMachine> Replica<M> {
     }
 
     /// Applies every slot that is decided and in order (I11), and answers who waits for it.
-    fn apply(&mut self, out: &mut Outbox) {
+    fn apply(&mut self, now: Now, out: &mut Outbox) {
         loop {
             let Some(engine) = &mut self.engine else { return };
             let slot = engine.applied;
-            if slot >= engine.log.decided() {
+            if slot >= engine.log.decided() || !engine.ready {
                 break;
             }
             let value = engine.log.chosen(slot).cloned();
@@ -166,12 +173,38 @@ impl<M: StateMachine> Replica<M> {
                 engine.recycle_waiters(waiters);
             }
             engine.applied = slot.next();
+            engine.note_applied(value.bytes.len());
             ensures!(
                 "I11",
                 engine.applied <= engine.log.decided(),
                 "slot {slot} was applied before it was decided"
             );
+            self.take_snapshot(now, out);
         }
+    }
+
+    /// Takes a snapshot of this very moment, if it is time for one.
+    fn take_snapshot(&mut self, now: Now, out: &mut Outbox) {
+        if !self.engine.as_ref().is_some_and(|engine| engine.is_running() && engine.snapshot_is_due(now)) {
+            return;
+        }
+        let digest = self.digest();
+        let Some(engine) = &mut self.engine else { return };
+        let head = Head { slot: engine.applied, time: self.time, digest };
+        engine.take_snapshot(head, &mut self.machine, &mut self.sessions, out);
+    }
+
+    /// Goes on with the snapshot that is under way, a bounded part of it in each turn; what is installed is applied from.
+    fn keep(&mut self, now: Now, out: &mut Outbox) {
+        self.take_snapshot(now, out);
+        let Some(engine) = self.engine.as_mut().filter(|engine| engine.is_running()) else { return };
+        let Some(head) = engine.keep(now, &mut self.machine, &mut self.sessions, out) else { return };
+        self.time = head.time;
+        let (slot, digest) = (head.slot, self.digest());
+        ensures!("I21", digest == head.digest, "what came out of the snapshot below {slot} is another state");
+        let installed = Observation::Install { slot, digest };
+        out.observe(installed.kind(), |bytes| installed.encode(bytes));
+        self.apply(now, out);
     }
 
     fn apply_batch(&mut self, slot: Slot, batch: &[u8], waiters: &[Waiter], out: &mut Outbox) {
@@ -279,7 +312,8 @@ impl<M: StateMachine> Process for Replica<M> {
             self.halted = true;
             return engine::observe_end(self.engine.as_ref(), &ended, out);
         }
-        self.apply(out);
+        self.apply(now, out);
+        self.keep(now, out);
         self.answer_reads(out);
     }
 

@@ -181,7 +181,6 @@ impl Sessions {
 }
 
 /// The table of a snapshot.
-#[allow(dead_code, reason = "the replica takes its snapshots from here next")]
 impl Sessions {
     /// Keeps aside what stands at a place that is about to change.
     #[inline]
@@ -235,7 +234,6 @@ impl Sessions {
     }
 }
 
-#[allow(dead_code, reason = "as above")]
 impl Session {
     fn encode(&self, out: &mut Vec<u8>) {
         let at = out.len();
@@ -278,13 +276,11 @@ impl Session {
     }
 }
 
-#[allow(dead_code, reason = "as above")]
 fn require(condition: bool) -> Result<(), Malformed> {
     if condition { Ok(()) } else { Err(Malformed) }
 }
 
 /// A table that is coming in from a snapshot, in pieces cut anywhere.
-#[allow(dead_code, reason = "as above")]
 pub(crate) struct Coming {
     table: Sessions,
     /// How many sessions are still to come; `None` before the head.
@@ -293,7 +289,6 @@ pub(crate) struct Coming {
     bytes: Vec<u8>,
 }
 
-#[allow(dead_code, reason = "as above")]
 impl Coming {
     /// Takes the next bytes; once the table is whole, `Some` of how many of their last ones do not belong to it.
     ///

@@ -15,12 +15,20 @@ pub enum Timer {
     Repair,
     /// A write found the device full and is made again.
     Storage,
+    /// A snapshot goes on, or a peer that hands one out is silent.
+    Snapshot,
 }
 
 impl Timer {
     /// All of them.
-    pub const ALL: [Timer; 5] =
-        [Timer::Election, Timer::Heartbeat, Timer::Retransmit, Timer::Repair, Timer::Storage];
+    pub const ALL: [Timer; 6] = [
+        Timer::Election,
+        Timer::Heartbeat,
+        Timer::Retransmit,
+        Timer::Repair,
+        Timer::Storage,
+        Timer::Snapshot,
+    ];
 
     /// Its number at the boundary.
     pub const fn id(self) -> TimerId {

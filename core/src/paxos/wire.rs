@@ -179,8 +179,6 @@ pub enum Message {
         ballot: Ballot,
         /// The leader's decided prefix.
         commit: Slot,
-        /// Below this, every voter holds everything durably: it may be forgotten.
-        trim: Slot,
         /// What to vote for, in order of slots.
         entries: Vec<Entry>,
     },
@@ -192,8 +190,6 @@ pub enum Message {
         first: Slot,
         /// How many.
         count: u32,
-        /// Below this, the sender holds everything decided, durably.
-        durable: Slot,
     },
     /// The leader lives.
     Heartbeat {
@@ -203,8 +199,6 @@ pub enum Message {
         round: u64,
         /// The leader's decided prefix.
         commit: Slot,
-        /// Below this, every voter holds everything durably: it may be forgotten.
-        trim: Slot,
     },
     /// The answer to a heartbeat.
     HeartbeatReply {
@@ -212,13 +206,13 @@ pub enum Message {
         ballot: Ballot,
         /// The round that it confirms.
         round: u64,
-        /// Below this, the sender holds everything decided, durably.
-        durable: Slot,
     },
     /// "Which values were decided from this slot on?"
     CatchUp {
         /// The asker's decided prefix.
         from: Slot,
+        /// It has no state, and needs a snapshot whatever is in the log.
+        stateless: bool,
     },
     /// Decided values, in order of slots without a gap, and how far the sender knows them.
     Learn {
@@ -342,30 +336,29 @@ impl Message {
                 entries(out, votes);
             }
             Message::Reject { promised } => out.u64(promised.0),
-            Message::Accept { ballot, commit, trim, entries: values } => {
+            Message::Accept { ballot, commit, entries: values } => {
                 out.u64(ballot.0);
                 out.u64(commit.0);
-                out.u64(trim.0);
                 entries(out, values);
             }
-            Message::Accepted { ballot, first, count, durable } => {
+            Message::Accepted { ballot, first, count } => {
                 out.u64(ballot.0);
                 out.u64(first.0);
                 out.u32(*count);
-                out.u64(durable.0);
             }
-            Message::Heartbeat { ballot, round, commit, trim } => {
+            Message::Heartbeat { ballot, round, commit } => {
                 out.u64(ballot.0);
                 out.u64(*round);
                 out.u64(commit.0);
-                out.u64(trim.0);
             }
-            Message::HeartbeatReply { ballot, round, durable } => {
+            Message::HeartbeatReply { ballot, round } => {
                 out.u64(ballot.0);
                 out.u64(*round);
-                out.u64(durable.0);
             }
-            Message::CatchUp { from } => out.u64(from.0),
+            Message::CatchUp { from, stateless } => {
+                out.u64(from.0);
+                out.u8(u8::from(*stateless));
+            }
             Message::Learn { decided, entries: values } => {
                 out.u64(decided.0);
                 entries(out, values);
@@ -464,27 +457,22 @@ impl Message {
             kind::ACCEPT => Message::Accept {
                 ballot: Ballot(fields.u64()?),
                 commit: Slot(fields.u64()?),
-                trim: Slot(fields.u64()?),
                 entries: decode_entries(fields, frame)?,
             },
             kind::ACCEPTED => Message::Accepted {
                 ballot: Ballot(fields.u64()?),
                 first: Slot(fields.u64()?),
                 count: fields.u32()?,
-                durable: Slot(fields.u64()?),
             },
             kind::HEARTBEAT => Message::Heartbeat {
                 ballot: Ballot(fields.u64()?),
                 round: fields.u64()?,
                 commit: Slot(fields.u64()?),
-                trim: Slot(fields.u64()?),
             },
-            kind::HEARTBEAT_REPLY => Message::HeartbeatReply {
-                ballot: Ballot(fields.u64()?),
-                round: fields.u64()?,
-                durable: Slot(fields.u64()?),
-            },
-            kind::CATCH_UP => Message::CatchUp { from: Slot(fields.u64()?) },
+            kind::HEARTBEAT_REPLY => {
+                Message::HeartbeatReply { ballot: Ballot(fields.u64()?), round: fields.u64()? }
+            }
+            kind::CATCH_UP => Message::CatchUp { from: Slot(fields.u64()?), stateless: fields.u8()? == 1 },
             kind::LEARN => {
                 Message::Learn { decided: Slot(fields.u64()?), entries: decode_entries(fields, frame)? }
             }
@@ -539,13 +527,15 @@ impl fmt::Display for Message {
             Message::Accepted { ballot, first, count, .. } => {
                 write!(f, "accepted ballot={ballot} slots={first}+{count}")
             }
-            Message::Heartbeat { ballot, round, commit, trim } => {
-                write!(f, "heartbeat ballot={ballot} round={round} commit={commit} trim={trim}")
+            Message::Heartbeat { ballot, round, commit } => {
+                write!(f, "heartbeat ballot={ballot} round={round} commit={commit}")
             }
-            Message::HeartbeatReply { ballot, round, durable } => {
-                write!(f, "heartbeat-reply ballot={ballot} round={round} durable={durable}")
+            Message::HeartbeatReply { ballot, round } => {
+                write!(f, "heartbeat-reply ballot={ballot} round={round}")
             }
-            Message::CatchUp { from } => write!(f, "catch-up from={from}"),
+            Message::CatchUp { from, stateless } => {
+                write!(f, "catch-up from={from}{}", if *stateless { " without state" } else { "" })
+            }
             Message::Learn { decided, entries } => {
                 write!(f, "learn decided={decided} slots=")?;
                 span(f, entries)

@@ -60,6 +60,11 @@ impl Story {
     /// The same, with other draws: a power loss leaves something else of what was not durable, and timeouts differ by
     /// milliseconds.
     pub fn seeded(nodes: u8, seed: u64) -> Self {
+        Story::with_snapshots(nodes, seed, None)
+    }
+
+    /// The same, with replicas that take a snapshot every so many `slots`.
+    pub fn with_snapshots(nodes: u8, seed: u64, slots: Option<u64>) -> Self {
         let network =
             seedfast_sim::Network { latency_min: 1_000_000, latency_max: 1_000_000, ..Default::default() };
         let disk = Disk {
@@ -79,7 +84,7 @@ impl Story {
             clocks: Vec::new(),
             faults: Vec::new(),
         };
-        let mut scene = StoryScene::new(nodes);
+        let mut scene = StoryScene::new(nodes, slots);
         let mut world = World::new();
         world.reset(seed, &schedule, &mut scene);
         Story { world, scene, nodes, session: None, sequence: 0, words: Vec::new() }
@@ -166,6 +171,12 @@ impl Story {
     /// Starts a crashed node from what its device kept.
     pub fn restart(&mut self, node: u8) {
         self.inject(Fault::Restart { node });
+    }
+
+    /// A node loses its device; another one, formatted to take its place, is put in. The node is down until it is
+    /// restarted.
+    pub fn lose(&mut self, node: u8) {
+        self.inject(Fault::LoseDevices { target: Target::Node(node), restart_after: None });
     }
 
     /// Lets any fault strike now.
@@ -336,6 +347,6 @@ impl Story {
 
     /// What every node's configuration is, for those who compute with timeouts.
     pub fn config(&self, node: u8) -> seedfast_core::paxos::Config {
-        config(self.nodes, node)
+        config(self.nodes, node, self.scene.slots)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::oracles::{By, Judge, Step};
 use seedfast_core::client::{Response, Status};
-use seedfast_core::journal::Options;
+use seedfast_core::journal::{Identity, Options, Standing};
 use seedfast_core::paxos::observe::CommandSeen;
 use seedfast_core::paxos::{Ballot, Config, Replica, Slot, format, founding};
 use seedfast_core::{Duration, Geometry, GroupId, Incarnation, Instant, NodeId, PeerSet, Process, SessionId};
@@ -17,11 +17,16 @@ const GROUP: GroupId = GroupId(0);
 const DEVICE: Geometry = Geometry::disk(1100 << 10);
 const FORMAT: Options = Options { copy: 512, area: 4 << 10, segment: 272 << 10, segments: 4 };
 
-/// The configuration of `node`: the server's, but with election timeouts that tell the nodes apart.
-pub(super) fn config(nodes: u8, node: u8) -> Config {
+/// The configuration of `node`: the server's, but with election timeouts that tell the nodes apart, and a snapshot every
+/// so many `slots`, if any are asked for, behind which nothing but the last slot stays in memory.
+pub(super) fn config(nodes: u8, node: u8, slots: Option<u64>) -> Config {
     let mut config = Config::new(GROUP, PeerSet::first(usize::from(nodes)));
     config.election_min = Duration::from_millis(300 + 200 * u64::from(node));
     config.election_max = config.election_min + Duration::from_millis(20);
+
+    if let Some(slots) = slots {
+        (config.snapshot_slots, config.tail_slots, config.piece_bytes) = (slots, 1, 128);
+    }
     config
 }
 
@@ -61,6 +66,8 @@ pub(super) struct Known {
 }
 
 pub(super) struct StoryScene {
+    /// After how many slots a snapshot is taken.
+    pub(super) slots: Option<u64>,
     nodes: Vec<Known>,
     judge: Judge,
     opened: Option<SessionId>,
@@ -74,11 +81,12 @@ pub(super) struct StoryScene {
 }
 
 impl StoryScene {
-    pub(super) fn new(nodes: u8) -> Self {
+    pub(super) fn new(nodes: u8, slots: Option<u64>) -> Self {
         // Liveness is the teller's business: the bound is longer than any story.
         let mut judge = Judge::new(usize::from(nodes), Duration::from_secs(100_000));
         judge.sent(CommandSeen { session: SessionId::NONE, sequence: 0 });
         StoryScene {
+            slots,
             nodes: vec![Known::default(); usize::from(nodes)],
             judge,
             opened: None,
@@ -210,12 +218,20 @@ impl StoryScene {
 
 impl Scene for StoryScene {
     fn process(&mut self, node: NodeId) -> Box<dyn Process> {
-        let config = config(self.nodes.len() as u8, node.0);
+        let config = config(self.nodes.len() as u8, node.0, self.slots);
         Box::new(Replica::new(config, Store::default()).expect("the story's configuration is valid"))
     }
 
     fn devices(&mut self, node: NodeId) -> Vec<(Geometry, Vec<(u64, Vec<u8>)>)> {
         let contents = format(&founding(CLUSTER, GROUP, node), &DEVICE, &FORMAT);
+        vec![(DEVICE, contents.expect("the journal fits its device"))]
+    }
+
+    fn replacement_devices(&mut self, node: NodeId, _: &[Geometry]) -> Vec<(Geometry, Vec<(u64, Vec<u8>)>)> {
+        self.judge.struck(node);
+        let founding = founding(CLUSTER, GROUP, node);
+        let identity = Identity { serial: !founding.serial, standing: Standing::Replacement, ..founding };
+        let contents = format(&identity, &DEVICE, &FORMAT);
         vec![(DEVICE, contents.expect("the journal fits its device"))]
     }
 

@@ -15,6 +15,7 @@
 //! | command | what happens |
 //! |---|---|
 //! | `cluster N`, `cluster N seed S` | N fresh replicas; the first command. The seed draws what a power loss leaves |
+//! | `cluster N snapshots K` | the same; a snapshot is taken every K slots |
 //! | `advance 500ms` | time passes |
 //! | `until leader N`, `until leader` | time passes until N, or anyone, leads |
 //! | `until N applied WORD` | time passes until N has applied it |
@@ -29,6 +30,7 @@
 //! | `flap 0 -> 1 every 100ms for 2s` | one direction is cut for so long, then whole for so long, again and again |
 //! | `starve KIND for 500ms`, `starve KIND to N for 500ms` | one kind of message is lost |
 //! | `crash N`, `crash N power`, `crash N power after K` | a crash now, or in the next turn with more than K effects, after K of them |
+//! | `lose N` | N loses its power and its device; another device is put in its place |
 //! | `restart N`, `pause N for 500ms`, `heal` | |
 //! | `slow N by 10ms` | every turn of N takes so long |
 //! | `disk N by 50ms for 1s` | each write and each sync of N takes so long |
@@ -85,15 +87,22 @@ pub fn tell(text: &str) -> Result<String, ScriptError> {
         let words: Vec<&str> = line.split_whitespace().collect();
         if let ["cluster", nodes, ref rest @ ..] = words[..] {
             let nodes = number(nodes).map_err(at)?;
-            let seed = match *rest {
-                [] => 1,
-                ["seed", seed] => number(seed).map_err(at)?,
-                _ => return Err(at("write `cluster N` or `cluster N seed S`".into())),
+            let (seed, slots) = match *rest {
+                [] => (1, None),
+                ["seed", seed] => (number(seed).map_err(at)?, None),
+                ["snapshots", slots] => (1, Some(number(slots).map_err(at)?)),
+                _ => {
+                    let what = "write `cluster N`, `cluster N seed S` or `cluster N snapshots SLOTS`";
+                    return Err(at(what.into()));
+                }
             };
+            if slots == Some(0) {
+                return Err(at("a snapshot is taken after one slot at the least".into()));
+            }
             if !(1..=7).contains(&nodes) {
                 return Err(at(format!("a story has 1 to 7 nodes, not {nodes}")));
             }
-            story = Some(Story::seeded(nodes, seed));
+            story = Some(Story::with_snapshots(nodes, seed, slots));
             continue;
         }
         let story = story.as_mut().ok_or_else(|| at("the first command must be `cluster N`".into()))?;
@@ -237,6 +246,10 @@ fn command(story: &mut Story, words: &[&str]) -> Result<Vec<String>, String> {
         ["crash", who, what, "after", outputs] => {
             let who = node(story, who)?;
             story.crash_after(who, loss(what)?, number(outputs)?);
+        }
+        ["lose", who] => {
+            let who = node(story, who)?;
+            story.lose(who);
         }
         ["restart", who] => {
             let who = node(story, who)?;
