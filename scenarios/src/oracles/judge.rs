@@ -123,7 +123,6 @@ impl Judge {
             }
             Step::Decide { .. } => {
                 self.decided(by, step)?;
-                self.promises.see(by, step)?;
             }
             Step::Apply { .. } => {
                 self.decided(by, step)?;
@@ -132,7 +131,7 @@ impl Judge {
                 self.digests.see(by, step)?;
             }
             Step::Halt { cause, why } => self.liveness.halt(by.node, *cause, why, &self.amnesia)?,
-            Step::StepDown { .. } | Step::Read { .. } | Step::Refused { .. } => {}
+            Step::StepDown { .. } | Step::Read { .. } | Step::Refused { .. } | Step::Durable { .. } => {}
         }
         self.look(by.at)
     }
@@ -186,6 +185,11 @@ impl Judge {
     pub fn struck(&mut self, node: NodeId) {
         self.amnesia.struck(node);
         self.durability.struck(node);
+    }
+
+    /// Damage may strike any number of nodes, so that no quorum may be left: then nobody owes an answer.
+    pub fn spare_nobody(&mut self) {
+        self.liveness.spare_nobody();
     }
 
     /// Faults have ended.

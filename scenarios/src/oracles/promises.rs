@@ -2,13 +2,11 @@
 //! the announced ballot or a higher one.
 //!
 //! A promise may begin later than it was asked to, and says so: behind what its node has trimmed, because a snapshot
-//! stands in for it, or behind what every voter knows to be decided. Whoever asked from further below does not count it
-//! for those slots (I6).
+//! stands in for it (I22). Whoever asked from further below does not count it for those slots (I6).
 
 use super::by_slot::BySlot;
 use super::step::Votes;
 use super::{By, Oracle, Step, Verdict, broken};
-use seedfast_core::PeerSet;
 use seedfast_core::paxos::{Ballot, Slot};
 use std::collections::BTreeMap;
 
@@ -28,8 +26,6 @@ pub struct TruthfulPromises {
     trimmed: Vec<Slot>,
     /// The highest slot from which a prepare of each ballot asked: a promise may answer the latest one.
     asked: BTreeMap<Ballot, Slot>,
-    /// Who knows each slot to be decided.
-    decided: BySlot<PeerSet>,
     checks: u32,
 }
 
@@ -38,7 +34,7 @@ impl TruthfulPromises {
     pub fn new(nodes: usize) -> Self {
         let votes = (0..nodes).map(|_| BySlot::default()).collect();
         let trimmed = vec![Slot(0); nodes];
-        TruthfulPromises { votes, trimmed, asked: BTreeMap::new(), decided: BySlot::default(), checks: 0 }
+        TruthfulPromises { votes, trimmed, asked: BTreeMap::new(), checks: 0 }
     }
 
     fn promise(&mut self, by: By, ballot: Ballot, from: Slot, votes: Votes<'_>) -> Verdict {
@@ -53,11 +49,8 @@ impl TruthfulPromises {
             entry.reported = vote.ballot;
         }
         // A vote under this very ballot is its own leader's proposal: a repeated promise need not report it.
-        let everyone = self.votes.len();
-        let forgotten = |slot| {
-            let known = self.decided.get(slot).is_some_and(|nodes| nodes.len() == everyone);
-            slot < from && (from <= self.trimmed[by.index()] || known)
-        };
+        let trimmed = self.trimmed[by.index()];
+        let forgotten = |slot| slot < from && from <= trimmed;
         let hidden = self.votes[by.index()].from(asked).find(|(slot, entry)| {
             entry.ballot > Ballot::ZERO
                 && entry.ballot < ballot
@@ -90,11 +83,6 @@ impl Oracle for TruthfulPromises {
                 entry.ballot = entry.ballot.max(vote.ballot);
                 Ok(())
             }
-            Step::Decide { slot, .. } => {
-                let nodes = self.decided.at(slot);
-                *nodes = nodes.with(by.node);
-                Ok(())
-            }
             Step::Promise { ballot, from, votes } => self.promise(by, ballot, from, votes),
             Step::Trim { below: slot } | Step::Restart { first: slot, .. } => {
                 let trimmed = &mut self.trimmed[by.index()];
@@ -125,19 +113,6 @@ mod tests {
             at(0).promise(B, &[(1, b(1, 1), 7), (2, b(2, 2), 8)]),
         ];
         assert_holds(&mut TruthfulPromises::new(2), &story);
-    }
-
-    #[test]
-    fn a_vote_at_a_slot_that_all_know_to_be_decided_may_be_forgotten() {
-        let late = |known: &[u8], from: u64| {
-            let mut story = vec![at(0).accept(1, b(2, 2), 7), at(1).prepare(B, 1)];
-            story.extend(known.iter().map(|&node| at(node).decide(1, 7)));
-            story.push(at(0).promise_from(B, from, &[]));
-            story
-        };
-        assert_holds(&mut TruthfulPromises::new(2), &late(&[0, 1], 2));
-        assert_breaks(&mut TruthfulPromises::new(2), "I8", &late(&[0], 2));
-        assert_breaks(&mut TruthfulPromises::new(2), "I8", &late(&[0, 1], 1));
     }
 
     #[test]
