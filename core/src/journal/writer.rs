@@ -450,7 +450,8 @@ impl Journal {
     /// how far it is durable, the mark is written to the one of its two copies that is older. It costs no sync, and
     /// nobody waits for it.
     pub fn rest(&mut self, out: &mut Outbox) {
-        let resting = self.group.is_none() && self.open.is_none() && self.mark.is_none();
+        // What is open now waits for room, which may take long.
+        let resting = self.group.is_none() && self.mark.is_none();
         if !resting || self.marked >= self.durable || !self.may_submit(1) {
             return;
         }
