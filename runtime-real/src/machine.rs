@@ -7,9 +7,10 @@ use crate::sys_ring::{Abilities, Counts, Event, Request, Ring, Token, Wait};
 use seedfast_core::runtime::Error;
 use seedfast_core::time::{Instant, Now, WallTime};
 use std::cell::{Cell, RefCell};
+use std::fs::File;
 use std::future::Future;
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -25,11 +26,15 @@ pub(crate) struct Machine {
     pub(crate) options: Options,
     pub(crate) ring: RefCell<Ring<Rc<dyn Owner>>>,
     pub(crate) alarms: RefCell<Alarms>,
+    /// Files of devices that were dropped while something was in flight.
+    pub(crate) leaving: RefCell<Vec<Weak<File>>>,
     tasks: RefCell<Tasks>,
     ready: Arc<Ready>,
     origin: std::time::Instant,
     over: Cell<bool>,
     turn: Cell<usize>,
+    /// How often the ready tasks were run.
+    round: Cell<u64>,
 }
 
 /// Ready tasks are run so many times round before the kernel is looked at again.
@@ -44,11 +49,13 @@ impl Machine {
             options,
             ring: RefCell::new(ring),
             alarms: RefCell::default(),
+            leaving: RefCell::default(),
             tasks: RefCell::default(),
             ready: Arc::new(Ready::new(writer)),
             origin: std::time::Instant::now(),
             over: Cell::new(false),
             turn: Cell::new(0),
+            round: Cell::new(1),
         });
         Rc::new(Doorbell(Rc::new(OwnedFd::from(reader)))).listen(&machine, Vec::with_capacity(64));
         Ok(machine)
@@ -63,6 +70,18 @@ impl Machine {
     pub(crate) fn monotonic(&self) -> Instant {
         let passed = self.origin.elapsed().as_nanos();
         Instant::from_nanos(u64::try_from(passed).unwrap_or(u64::MAX))
+    }
+
+    /// Whether a device that was dropped still has something in flight.
+    pub(crate) fn is_leaving(&self) -> bool {
+        let mut leaving = self.leaving.borrow_mut();
+        leaving.retain(|file| file.strong_count() > 0);
+        !leaving.is_empty()
+    }
+
+    /// How often the ready tasks were run; it differs between two turns of one task.
+    pub(crate) fn round(&self) -> u64 {
+        self.round.get()
     }
 
     /// Each of `of` choices in its turn.
@@ -125,6 +144,7 @@ impl Machine {
                 if batch.is_empty() {
                     break;
                 }
+                self.round.set(self.round.get() + 1);
                 for id in batch.drain(..) {
                     self.poll(id);
                 }

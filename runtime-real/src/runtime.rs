@@ -10,7 +10,7 @@ use crate::stream::RealStream;
 use crate::sys_ring::{Abilities, Counts, Request};
 use crate::{sys_os, sys_signal};
 use seedfast_core::runtime::{Alarm, Error, Membership, Runtime, Task};
-use seedfast_core::time::{Instant, Now};
+use seedfast_core::time::{Duration, Instant, Now};
 use seedfast_core::transport::Mesh;
 use std::future::Future;
 use std::net::TcpListener;
@@ -107,7 +107,16 @@ impl Runtime for RealRuntime {
     }
 
     async fn device(&self, name: &str) -> Result<RealDevice, Error> {
-        RealDevice::open(&self.machine, name)
+        loop {
+            let leaving = self.machine.is_leaving();
+            match RealDevice::open(&self.machine, name) {
+                // It may be this runtime's own, dropped with operations in flight: they end soon.
+                Err(Error::InUse(_)) if leaving => {
+                    self.sleep(self.machine.monotonic() + Duration::from_millis(1)).await;
+                }
+                opened => return opened,
+            }
+        }
     }
 
     async fn listen(&self, address: &str) -> Result<RealListener, Error> {

@@ -144,6 +144,17 @@ impl FileDevice {
     }
 }
 
+impl Drop for FileDevice {
+    fn drop(&mut self) {
+        // What was submitted goes on, and keeps the file locked until it has ended.
+        let busy = self.shared.state.borrow().jobs.iter().any(Option::is_some);
+        if busy {
+            let file = Rc::downgrade(&self.shared.file);
+            self.machine.leaving.borrow_mut().push(file);
+        }
+    }
+}
+
 impl State {
     fn add(&mut self, job: Job) -> u32 {
         let place = self.free.pop().unwrap_or_else(|| {

@@ -160,7 +160,7 @@ impl RealDevice {
     /// It does not exist, is empty, may not be used, is in use, or this machine cannot serve it.
     pub(crate) fn open(machine: &Rc<Machine>, name: &str) -> Result<Self, Error> {
         let device = match name.strip_prefix("nvm:") {
-            Some(path) => Kind::Nvm(Box::new(NvmDevice::open(path, machine.options.queue_depth)?)),
+            Some(path) => Kind::Nvm(Box::new(NvmDevice::open(machine, path)?)),
             None => Kind::File(FileDevice::open(machine, name)?),
         };
         Ok(RealDevice(device))

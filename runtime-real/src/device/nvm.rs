@@ -1,6 +1,7 @@
 //! A device of persistent memory: the shared lowering, carried out on a mapped file.
 
 use super::{Means, failure, open_alone};
+use crate::machine::Machine;
 use crate::stream::remember;
 use crate::sys_nvm::Mapping;
 use seedfast_core::buffer::Buffer;
@@ -14,16 +15,20 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-/// Everything is carried out on the spot: its completion is the very next input. On persistent memory that takes less
-/// time than a system call; in the page cache the thread waits for `msync`.
+/// Everything is carried out on the spot. On persistent memory that takes less time than a system call; in the page
+/// cache the thread waits for `msync`. Completions are handed over when the other tasks of the thread have had their
+/// turn: a process that answers each with the next write would otherwise never let anybody else run.
 pub(super) struct NvmDevice {
+    machine: Rc<Machine>,
+    /// When the last submission was made: the machine's count of rounds.
+    round: u64,
     /// Declared before the file: the mapping goes before the lock.
     mapping: Mapping,
     file: File,
     geometry: Geometry,
-    queue_depth: u32,
     lines: Lines,
     completed: VecDeque<Input>,
     spent: Vec<Chain>,
@@ -31,7 +36,7 @@ pub(super) struct NvmDevice {
 }
 
 impl NvmDevice {
-    pub(super) fn open(name: &str, queue_depth: u32) -> Result<Self, Error> {
+    pub(super) fn open(machine: &Rc<Machine>, name: &str) -> Result<Self, Error> {
         let (file, length, _) = open_alone(name, false)?;
         let capacity = length / LINE * LINE;
         if capacity == 0 {
@@ -39,10 +44,11 @@ impl NvmDevice {
         }
         let mapping = Mapping::new(&file, capacity, name)?;
         Ok(NvmDevice {
+            machine: machine.clone(),
+            round: 0,
             mapping,
             file,
             geometry: Geometry::nvm(capacity),
-            queue_depth,
             lines: Lines::default(),
             completed: VecDeque::new(),
             spent: Vec::new(),
@@ -59,10 +65,11 @@ impl NvmDevice {
     }
 
     pub(super) fn queue_depth(&self) -> u32 {
-        self.queue_depth
+        self.machine.options.queue_depth
     }
 
     fn complete(&mut self, op: OperationId, result: Completion) {
+        self.round = self.machine.round();
         self.completed.push_back(Input::Completed { op, result });
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();
@@ -105,6 +112,10 @@ impl NvmDevice {
     ) -> Poll<()> {
         if self.completed.is_empty() {
             remember(&mut self.waker, cx);
+            return Poll::Pending;
+        }
+        if self.round == self.machine.round() {
+            cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let count = self.completed.len().min(most);
