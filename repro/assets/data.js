@@ -21,6 +21,20 @@ function sums(differences) {
   return numbers;
 }
 
+/** A typed array of what `make` gives for each element: `from` of typed arrays walks an iterator, which is slow. */
+function mapped(Type, list, make) {
+  const made = new Type(list.length);
+  for (let i = 0; i < made.length; i++) made[i] = make(list[i], i);
+  return made;
+}
+
+/** A map from records to numbers, given the records. */
+function placed(records, size) {
+  const places = new Int32Array(size).fill(-1);
+  for (let i = 0; i < records.length; i++) places[records[i]] = i;
+  return { has: (record) => places[record] >= 0, get: (record) => (places[record] >= 0 ? places[record] : undefined) };
+}
+
 /** Lists by key: `of(key)` gives the places whose key it is. */
 function grouped(keys, size) {
   const start = new Int32Array(size + 1);
@@ -39,8 +53,9 @@ function unpack(raw) {
     head: raw.head, nodes: raw.nodes, clients: raw.clients, lanes: raw.nodes + raw.clients,
     broke: raw.broke ?? -1, leftOut: raw.leftOut, kinds: raw.kinds, faults: raw.faults, n,
     at: sums(raw.records.at), lane: Int16Array.from(raw.records.lane), life: Int32Array.from(raw.records.life),
-    headOf: Int32Array.from(raw.records.head, (back, i) => i - back),
+    headOf: mapped(Int32Array, raw.records.head, (back, i) => i - back),
     code: (i) => raw.codes[raw.records.code[i]],
+    codes: raw.codes, codeOf: raw.records.code,
     text: (i) => raw.texts[raw.records.text[i]],
     end: raw.end,
   };
@@ -57,8 +72,8 @@ function unpack(raw) {
 
   const m = raw.messages, count = m.id.length;
   const sent = Int32Array.from(sums(m.sent));
-  const record = (distances) => Int32Array.from(distances, (d, i) => (d ? sent[i] + d : -1));
-  const due = (after) => Float64Array.from(after, (d, i) => (d < 0 ? -1 : run.at[sent[i]] + d));
+  const record = (distances) => mapped(Int32Array, distances, (d, i) => (d ? sent[i] + d : -1));
+  const due = (after) => mapped(Float64Array, after, (d, i) => (d < 0 ? -1 : run.at[sent[i]] + d));
   run.messages = {
     count, id: sums(m.id), from: Int16Array.from(m.from), to: Int16Array.from(m.to), kind: Uint8Array.from(m.kind),
     sent, due: due(m.due), copyDue: due(m.copyDue), received: record(m.received),
@@ -77,7 +92,7 @@ function unpack(raw) {
     }
   }
 
-  const to = sums(raw.edges.to), from = Int32Array.from(raw.edges.back, (back, i) => to[i] - back);
+  const to = sums(raw.edges.to), from = mapped(Int32Array, raw.edges.back, (back, i) => to[i] - back);
   run.edges = { from, to: Int32Array.from(to), why: Uint8Array.from(raw.edges.why) };
   run.causesOf = grouped(run.edges.to, n);
   run.effectsOf = grouped(from, n);
@@ -86,9 +101,17 @@ function unpack(raw) {
     record: Int32Array.from(sums(raw.steps.record)), ballot: sums(raw.steps.ballot), slot: sums(raw.steps.slot),
     name: (i) => raw.codes[raw.steps.name[i]],
   };
-  run.stepOf = new Map(Array.from(run.steps.record, (at, i) => [at, i]));
+  run.stepOf = placed(run.steps.record, n);
   const clockAt = sums(raw.clocks.record), wall = sums(raw.clocks.wall);
-  run.clocks = new Map(Array.from(clockAt, (at, i) => [at, { monotonic: raw.clocks.monotonic[i], wall: wall[i] }]));
+  const clock = placed(clockAt, n);
+  run.clockAt = clockAt;
+  run.clocks = {
+    has: clock.has,
+    get(record) {
+      const i = clock.get(record);
+      return i === undefined ? undefined : { monotonic: raw.clocks.monotonic[i], wall: wall[i] };
+    },
+  };
   run.images = new Map(raw.images.map((image) => [image.record, image]));
   return run;
 }

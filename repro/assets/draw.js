@@ -364,7 +364,7 @@ class Painter {
       batches.get(style).push(path);
       if (path.end === 'arrow') heads.push([path, messages.kind[i], faded]);
       if (troubled || messages.fate(i).includes('held')) marked.push([path, i, copy, faded]);
-      if (!faded && Math.abs(path.x2 - path.x1) > 84) labelled.push([path, i]);
+      if (!faded && !this.kinds[messages.kind[i]].back && Math.hypot(path.x2 - path.x1, path.y2 - path.y1) > 70 && Math.abs(path.x2 - path.x1) > 22) labelled.push([path, i]);
     };
     const far = this.room < 1.2;
     for (let i = 0; i < messages.count; i++) {
@@ -432,8 +432,10 @@ class Painter {
   }
 
   label(path, i) {
-    const c = this.context, name = this.run.messages.words(i);
-    const short = name.startsWith('"') ? this.run.kinds[this.run.messages.kind[i]] : name;
+    const c = this.context, { messages, kinds } = this.run, kind = kinds[messages.kind[i]], said = messages.words(i);
+    const first = messages.slot[i], last = messages.slotEnd[i];
+    const slots = first < 0 ? '' : first === last ? ` s${first}` : ` s${first}–${last}`;
+    const short = said.length <= 18 && !said.startsWith('"') ? said : kind + slots;
     const length = Math.hypot(path.x2 - path.x1, path.y2 - path.y1);
     const words = this.fitted(short, length - 30);
     if (!words) return;
@@ -599,7 +601,8 @@ class Painter {
 /** Each node's wall clock against true time, as points, with its bounds. */
 function skewsOf(run) {
   const skews = Array.from({ length: run.nodes }, (_, node) => ({ node, points: [], least: Infinity, most: -Infinity }));
-  for (const [record, { wall }] of run.clocks) {
+  for (const record of run.clockAt) {
+    const { wall } = run.clocks.get(record);
     const skew = skews[run.lane[record]];
     skew.points.push([record, wall]);
     skew.least = Math.min(skew.least, wall);

@@ -20,8 +20,10 @@ function classOf(run, moment) {
 }
 
 function newFilter(run) {
-  const classes = Uint8Array.from(run.moments, (_, k) => CLASSES.findIndex(([name]) => name === classOf(run, k)));
+  const numbers = new Map(CLASSES.map(([name], number) => [name, number]));
+  const classes = mapped(Uint8Array, run.moments, (_, k) => numbers.get(classOf(run, k)));
   return {
+    empty: classes.reduce((sum, number) => sum + (number === numbers.get('burst') ? 1 : 0), 0),
     lanes: new Set(), kinds: new Set(), classes: new Set(['burst']), slot: null, text: '', past: null, hops: 126,
     classOf: classes, shown: new Uint8Array(run.moments.length), arrows: new Uint8Array(run.messages.count),
     visible: [], found: [], busy: new Set(),
@@ -60,13 +62,14 @@ function applyFilter(run, filter) {
       }
     }
   }
+  const hiddenClass = CLASSES.map(([name]) => filter.classes.has(name));
   filter.visible = [];
   filter.busy.clear();
   for (let k = 0; k < run.moments.length; k++) {
     const record = run.moments[k], arrival = run.arrival[record];
-    const hidden = filter.lanes.has(run.lane[record]) || filter.classes.has(CLASSES[filter.classOf[k]][0])
+    const hidden = hiddenClass[filter.classOf[k]] || filter.lanes.has(run.lane[record])
       || (arrival >= 0 && filter.kinds.has(messages.kind[arrival])) || (slots && !slots[k])
-      || !run.members.of(k).some((member) => inPast(filter, member));
+      || (filter.past && !run.members.of(k).some((member) => inPast(filter, member)));
     // The verdict and where it broke are never hidden.
     const kept = run.momentOf[run.broke] === k || run.code(record) === 'verdict';
     filter.shown[k] = !hidden || kept ? 1 : 0;

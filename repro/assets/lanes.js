@@ -29,9 +29,11 @@ function layLanes(run, filter, scale, room) {
   const lanes = [];
   // Where only a causal past is shown, lanes that have no part in it shrink too.
   const hidden = (lane) => filter.lanes.has(lane) || (filter.past !== null && !filter.busy.has(lane));
-  let weight = 0;
-  for (let lane = 0; lane < run.lanes; lane++) weight += hidden(lane) ? 0 : lane < run.nodes ? 1 : 0.42;
-  const unit = Math.max(58, Math.min(200, (room - top - 8 - 14 * run.lanes / 4) / Math.max(weight, 1)));
+  let weight = 0, shrunk = 0;
+  for (let lane = 0; lane < run.lanes; lane++) {
+    if (hidden(lane)) shrunk++; else weight += lane < run.nodes ? 1 : 0.42;
+  }
+  const unit = Math.max(58, Math.min(200, (room - top - 8 - 14 * shrunk) / Math.max(weight, 1)));
   let y = top;
   const order = [];
   for (let lane = run.nodes; lane < run.lanes; lane++) order.push(lane);

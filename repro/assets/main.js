@@ -293,7 +293,8 @@ class Page {
     }
     const hidden = this.filter.lanes.size + this.filter.kinds.size + this.filter.classes.size + (this.filter.slot ? 1 : 0) - (this.filter.classes.has('burst') ? 1 : 0);
     id('filtered').textContent = hidden ? ` (${hidden})` : '';
-    const all = this.run.moments.length, shown = this.filter.visible.length;
+    const bursts = this.filter.classes.has('burst') ? this.filter.empty : 0;
+    const all = this.run.moments.length - bursts, shown = this.filter.visible.length;
     id('shown').textContent = shown < all ? `${shown.toLocaleString('en')} of ${all.toLocaleString('en')} shown` : '';
     this.told();
     this.resized();

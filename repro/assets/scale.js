@@ -4,7 +4,7 @@
 class Scale {
   constructor(run) {
     this.run = run;
-    this.times = Float64Array.from(run.moments, (record) => run.at[record]);
+    this.times = mapped(Float64Array, run.moments, (record) => run.at[record]);
     this.places = new Float64Array(run.moments.length);
     this.mode = 'folded';
     this.left = 0;
@@ -95,4 +95,4 @@ class Scale {
   }
 }
 
-const MARGIN = 26;
+const MARGIN = 40;

@@ -3,9 +3,9 @@
 
 /** The records that tell something of a node's state. */
 function tellingOf(run) {
-  const codes = new Set(['start', 'down', 'halt', 'observe']), telling = [];
+  const telling = [], tells = run.codes.map((code) => ['start', 'down', 'halt', 'observe'].includes(code));
   for (let i = 0; i < run.n; i++) {
-    if (run.lane[i] >= 0 && run.lane[i] < run.nodes && (codes.has(run.code(i)) || run.clocks.has(i))) telling.push(i);
+    if (run.lane[i] >= 0 && run.lane[i] < run.nodes && (tells[run.codeOf[i]] || run.clocks.has(i))) telling.push(i);
   }
   return Int32Array.from(telling);
 }
@@ -41,7 +41,9 @@ function observe(node, steps, step) {
     case 'prepare': node.role = 'candidate'; node.ballot = ballot; break;
     case 'leader': node.role = 'leader'; node.ballot = ballot; break;
     case 'step-down': node.role = 'follower'; delete node.ballot; break;
-    case 'restart': node.role = 'follower'; kept.promised = ballot; break;
+    // What it had voted for may be lost: it counts again from its next vote on.
+    case 'restart': node.role = 'follower'; kept.promised = ballot; delete kept.accepted; break;
+    case 'amnesiac': node.role = 'only learns'; break;
     case 'promise': if (node.role === 'up') node.role = 'follower'; atLeast('promised', ballot); break;
     case 'accept': atLeast('promised', ballot); atLeast('accepted', slot); break;
     case 'decide': atLeast('decided', slot); break;
