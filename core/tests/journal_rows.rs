@@ -147,9 +147,40 @@ fn d8_both_copies_damaged() {
     device.bytes[60] ^= 1;
     device.bytes[512 + 60] ^= 1;
     assert_eq!(refuses(&mut device, Row::D8), Refusal::MetadataLost);
+}
+
+#[test]
+fn d10_what_must_be_known_cannot_be_read() {
+    let log = LOG as u64;
+    let hide = |at: u64| Range { at, length: 512 };
     let mut device = Device::by_hand();
-    device.bad = vec![Range { at: 0, length: 512 }, Range { at: 512, length: 512 }];
-    assert_eq!(refuses(&mut device, Row::D8), Refusal::MetadataLost);
+    device.promises(2);
+    with_snapshot(&mut device, 0, true);
+    for (bad, offset) in [
+        // Both copies of the metadata.
+        (vec![hide(0), hide(512)], 0),
+        // The first record; where the next one would stand; where it would stand if it began a segment.
+        (vec![hide(log)], log),
+        (vec![hide(log + 1024)], log + 1024),
+        // A piece of the snapshot.
+        (vec![hide(2048)], 2048),
+    ] {
+        device.bad = bad;
+        let refusal = refuses(&mut device, Row::D10);
+        assert_eq!(refusal, Refusal::Unreadable { offset });
+        // It passes, and nothing was lost.
+        device.bad.clear();
+        assert_eq!(numbers(&device.recover().expect("it recovers")), [1, 2]);
+    }
+    // A record that would follow begins where it can be read, and goes on where it cannot.
+    let mut device = Device::by_hand();
+    let previous = device.promises(2);
+    device.record(&Record { kind: 2, payload: vec![1; 900], ..Record::promise(3, 1024, previous, 2) });
+    device.bad = vec![hide(log + 1536)];
+    assert_eq!(refuses(&mut device, Row::D10), Refusal::Unreadable { offset: log + 1536 });
+    // Far behind the end nothing durable can be.
+    device.bad = vec![hide(log + 3 * 1024)];
+    assert_eq!(numbers(&device.recover().expect("it recovers")), [1, 2, 3]);
 }
 
 #[test]
@@ -215,16 +246,14 @@ fn l2_a_clean_end() {
 
 #[test]
 fn l3_a_torn_tail() {
-    for how in 0..2 {
+    for zeros in [true, false] {
         let mut device = Device::by_hand();
         let previous = device.promises(2);
         let torn = Record { kind: 2, payload: vec![1; 900], ..Record::promise(3, 1024, previous, 2) };
         device.record(&torn);
-        match how {
-            // The second sector of the record never came.
-            0 => device.bytes[LOG + 1536..LOG + 2048].fill(0),
-            _ => device.bad.push(Range { at: LOG as u64 + 1024, length: 512 }),
-        }
+        // The second sector of the record never came, or the first.
+        let lost = if zeros { LOG + 1536 } else { LOG + 1024 };
+        device.bytes[lost..lost + 512].fill(if zeros { 0 } else { 0x33 });
         let recovered = recovers(&mut device, Row::L3);
         assert_eq!(numbers(&recovered), [1, 2]);
         goes_on(&mut device, recovered);
@@ -333,9 +362,6 @@ fn l5_damage_below_the_mark() {
         let offset = LOG as u64 + 1024;
         assert_eq!(refusal, Refusal::Damage { number: 3, offset, mark: 3 }, "held by {holder}");
         assert!(refusal.to_string().contains("record 3 at byte 4096"), "{refusal}");
-        device.bytes[LOG + 1024 + 50] ^= 4;
-        device.bad.push(Range { at: offset, length: 512 });
-        refuses(&mut device, Row::L5);
     }
 }
 
@@ -561,14 +587,14 @@ fn s2_a_whole_snapshot() {
 
 #[test]
 fn s3_a_damaged_snapshot_takes_nothing_else_with_it() {
-    for how in 0..3 {
+    for flipped in [true, false] {
         let mut device = Device::by_hand();
         with_snapshot(&mut device, 0, true);
         device.promises(2);
-        match how {
-            0 => device.bytes[2048 + 110] ^= 1,
-            1 => device.bytes[2048..2560].fill(0),
-            _ => device.bad.push(Range { at: 2048, length: 512 }),
+        if flipped {
+            device.bytes[2048 + 110] ^= 1;
+        } else {
+            device.bytes[2048..2560].fill(0);
         }
         let recovered = recovers(&mut device, Row::S3);
         assert!(

@@ -472,13 +472,25 @@ fn a_large_journal_is_read_in_chunks_and_around_medium_errors() {
     assert_eq!((partial.slot, partial.pieces, partial.complete), (50, 3, false));
     assert_eq!(recovered.restored.last, 60);
     assert!(recovered.seen.iter().all(|seen| seen.payload[8..] == vec![seen.slot as u8; 4000]));
-    // A unit that cannot be read where nothing is written costs nothing; in a durable record it is damage.
+    // A unit that cannot be read where nothing is written costs nothing; one that may hide a durable record is refused.
     let layout = *journal.layout();
     let range = |at| seedfast_core::storage::Range { at, length: 512 };
     device.bad.push(range(layout.log() + layout.lap() - 512));
     assert_eq!(start(&mut device).restored.last, 60);
     device.bad.push(range(layout.log() + 70 * 512));
-    assert!(matches!(device.recover(), Err(Refusal::Damage { .. })));
+    assert_eq!(device.recover().err(), Some(Refusal::Unreadable { offset: layout.log() + 70 * 512 }));
+    // Behind the last record too: nobody knows whether another one was durable there.
+    device.bad.clear();
+    let end = (0..).map(|unit| layout.log() + unit * 512);
+    let blank = |at: &u64| device.bytes[*at as usize..*at as usize + 512].iter().all(|byte| *byte == 0);
+    let tail = end.into_iter().find(blank).expect("the log is not full");
+    device.bad.push(range(tail));
+    assert_eq!(device.recover().err(), Some(Refusal::Unreadable { offset: tail }));
+    // Both copies of the metadata, or a part of the snapshot that counts.
+    device.bad = vec![range(0), range(4096)];
+    assert_eq!(device.recover().err(), Some(Refusal::Unreadable { offset: 0 }));
+    device.bad = vec![range(4096)];
+    assert_eq!(start(&mut device).restored.last, 60, "one copy is enough");
 }
 
 #[derive(Clone, Debug)]

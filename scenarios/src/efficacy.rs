@@ -14,6 +14,9 @@ pub const CRASH: &str = "effect.crash";
 /// The counter of leader changes that mattered.
 pub const LEADER_CHANGE: &str = "effect.leader-change";
 
+/// The counter of lives that ended because a device was found damaged, or empty.
+pub const REFUSAL: &str = "effect.refusal";
+
 /// What a run of the default mix is expected to have seen, 99 times in a hundred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Efficacy {

@@ -5,13 +5,14 @@
 
 use crate::client::operations::keys;
 use crate::client::{Client, Ledger, Part};
-use crate::efficacy::{CRASH, LEADER_CHANGE, Watch};
+use crate::efficacy::{CRASH, LEADER_CHANGE, REFUSAL, Watch};
 use crate::history::Key;
 use crate::linearizable;
 use crate::oracles::events::Events;
 use crate::oracles::{By, Judge, Step};
 use crate::workload::Workload;
-use seedfast_core::journal::Options;
+use seedfast_core::journal::{Identity, Layout, Options, Standing};
+use seedfast_core::paxos::observe::HaltCause;
 use seedfast_core::paxos::{Ballot, Config, Replica};
 use seedfast_core::{
     Duration, Geometry, GroupId, Incarnation, Instant, NodeId, ObservationKind, PeerSet, Process, SessionId,
@@ -19,8 +20,10 @@ use seedfast_core::{
 };
 use seedfast_kv::Store;
 use seedfast_sim::{
-    CLUSTER, ClientId, ClientInput, ClientOutbox, Fault, Plan, Progress, Scene, Schedule, Seen, Violation,
+    Atlas, CLUSTER, ClientId, ClientInput, ClientOutbox, Damage, DamageKind, Fault, Formatted, Plan,
+    Progress, Scene, Schedule, Seen, Violation,
 };
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 /// The one group of these scenarios.
@@ -29,12 +32,8 @@ pub const GROUP: GroupId = GroupId(0);
 pub const MOST_NODES: u8 = 15;
 /// Ten clients and the probe: with more on one key the general judge could not decide.
 pub const MOST_CLIENTS: u8 = 11;
-/// A replica's device.
-pub const DEVICE: Geometry = Geometry::disk(600 << 10);
-/// How it is formatted: small, because every restart reads all of it.
-pub const FORMAT: Options = Options { copy: 512, area: 128 << 10, segment: 16 << 10, segments: 20 };
-/// No batch is larger, in bytes: a record of the journal lies within one segment.
-pub const BATCH: u32 = 12 << 10;
+/// A segment of a replica's journal, in bytes; of a small journal half as much.
+const SEGMENT: u64 = 16 << 10;
 /// How long the transfer of a log takes at most.
 const TRANSFER: Duration = Duration::from_secs(2);
 /// One seed in so many has one of its lists judged by the search too.
@@ -42,13 +41,33 @@ const SAMPLE: u64 = 16;
 /// How long after the heal the probe speaks.
 const PROBE_AFTER: u64 = 1_000_000;
 
+/// How a replica's device is formatted: small, because every restart reads all of it, and large enough for the state that
+/// the workload can build.
+pub fn format_of(workload: &Workload) -> Options {
+    let segment = if workload.journal_kib < 160 { SEGMENT / 2 } else { SEGMENT };
+    let state = (32 << 10) + workload.commands * (workload.padding + 160);
+    let segments = ((workload.journal_kib << 10) / segment) as u32;
+    Options { copy: 512, area: state.next_multiple_of(4096), segment, segments }
+}
+
+/// The device of a replica.
+pub fn device_of(workload: &Workload, node: NodeId) -> Geometry {
+    let Options { copy, area, segment, segments } = format_of(workload);
+    let capacity = 2 * copy + 1024 + 2 * area + segment * u64::from(segments);
+    if workload.nvm >> node.0 & 1 == 1 { Geometry::nvm(capacity) } else { Geometry::disk(capacity) }
+}
+
 /// The configuration of a group of `nodes`: the server's, but for what the workload sets.
 pub fn config(nodes: u8, workload: &Workload) -> Config {
     let server = Config::new(GROUP, PeerSet::first(nodes.into()));
     let log_bytes = workload.log_kib << 10;
     Config {
         log_bytes,
-        batch_bytes: server.batch_bytes.min(log_bytes as u32 / 4).min(BATCH),
+        // A batch is one record of the journal, and lies within one segment.
+        batch_bytes: server
+            .batch_bytes
+            .min(log_bytes as u32 / 4)
+            .min(format_of(workload).segment as u32 / 4 * 3),
         window: workload.window as u32,
         batch_commands: workload.batch_commands as u32,
         sessions: workload.sessions as u32,
@@ -90,6 +109,12 @@ pub struct PaxosScene {
     leads: Vec<Option<Ballot>>,
     /// What broke in a client's turn, which cannot say so itself.
     pending: Option<Violation>,
+    /// Where each node's journal has its newest durable records, as far as it said: offset and length.
+    newest: Vec<Option<(u64, u64)>>,
+    /// Whose devices were damaged, a bit each, since the judge was told last.
+    struck: Cell<u64>,
+    /// How many lives ended because a device was found damaged.
+    refusals: u64,
     events: Option<Events>,
 }
 
@@ -126,8 +151,12 @@ impl PaxosScene {
             .map(|number| Client::new(number, clients, nodes, part(number).unwrap_or(nothing), workload));
         let config = config(nodes, &workload);
         let nodes = usize::from(nodes);
+        let mut judge = Judge::new(nodes, bound(&config));
+        if schedule.disk.atlas != Atlas::Minority {
+            judge.spare_nobody();
+        }
         Ok(PaxosScene {
-            judge: Judge::new(nodes, bound(&config)),
+            judge,
             config,
             workload,
             seed,
@@ -140,6 +169,9 @@ impl PaxosScene {
             watch: Watch::new(nodes),
             leads: vec![None; nodes],
             pending: None,
+            newest: vec![None; nodes],
+            struck: Cell::new(0),
+            refusals: 0,
             events: None,
         })
     }
@@ -163,9 +195,40 @@ impl PaxosScene {
         }
     }
 
+    fn formatted(&self, identity: &Identity) -> Formatted {
+        let device = device_of(&self.workload, identity.node);
+        let contents = paxos::format(identity, &device, &format_of(&self.workload));
+        vec![(device, contents.expect("the journal fits its device"))]
+    }
+
+    /// Whether damage would strike what nothing on the device bears witness of: the newest durable records, or what is
+    /// about to become them (the next group is on its way in their segment, or in the one behind it).
+    fn is_newest(&self, damage: &Damage<'_>) -> bool {
+        let geometry = device_of(&self.workload, damage.node);
+        let layout = Layout::new(&geometry, &format_of(&self.workload)).expect("the journal fits its device");
+        let (log, lap) = (layout.log(), layout.lap());
+        let (from, to) = (damage.range.at.max(log), damage.range.at + damage.range.length);
+        if from >= to {
+            return false;
+        }
+        let Some((at, length)) = self.newest[usize::from(damage.node.0)] else { return true };
+        // As a stretch of the ring, up to the end of the segment behind the one in which the records end.
+        let ahead = (at + length - log).next_multiple_of(layout.segment) + layout.segment - (at - log);
+        let behind = |offset: u64| (offset + lap - at) % lap;
+        behind(from) < ahead || behind(to - 1) < ahead
+    }
+
     fn sampled(&self, key: Key) -> bool {
         let list = (self.seed / SAMPLE % (self.workload.lists + 1)) as u16;
         self.seed.is_multiple_of(SAMPLE) && key == Key::List(list)
+    }
+
+    fn tell_of_damage(&mut self) {
+        let mut struck = self.struck.take();
+        while struck != 0 {
+            self.judge.struck(NodeId(struck.trailing_zeros() as u8));
+            struck &= struck - 1;
+        }
     }
 
     fn pending(&mut self) -> Result<(), Violation> {
@@ -180,9 +243,23 @@ impl Scene for PaxosScene {
         )
     }
 
-    fn devices(&mut self, node: NodeId) -> Vec<(Geometry, Vec<(u64, Vec<u8>)>)> {
-        let contents = paxos::format(&paxos::founding(CLUSTER, GROUP, node), &DEVICE, &FORMAT);
-        vec![(DEVICE, contents.expect("the journal fits its device"))]
+    fn devices(&mut self, node: NodeId) -> Formatted {
+        self.formatted(&paxos::founding(CLUSTER, GROUP, node))
+    }
+
+    fn replacement_devices(&mut self, node: NodeId, _: &[Geometry]) -> Formatted {
+        self.judge.struck(node);
+        self.newest[usize::from(node.0)] = None;
+        let founding = paxos::founding(CLUSTER, GROUP, node);
+        self.formatted(&Identity { serial: !founding.serial, standing: Standing::Replacement, ..founding })
+    }
+
+    fn may_damage(&self, damage: &Damage<'_>) -> bool {
+        let may = damage.kind == DamageKind::DeviceLost || (damage.later && !self.is_newest(damage));
+        if may {
+            self.struck.set(self.struck.get() | 1 << damage.node.0);
+        }
+        may
     }
 
     fn client(&mut self, client: ClientId, now: Instant, input: ClientInput, out: &mut dyn ClientOutbox) {
@@ -207,6 +284,7 @@ impl Scene for PaxosScene {
 
     fn observe(&mut self, seen: Seen<'_>) -> Result<(), Violation> {
         self.pending()?;
+        self.tell_of_damage();
         let by = By { at: seen.at, node: seen.node, incarnation: seen.incarnation };
         if seen.kind == ObservationKind::CONTRACT {
             let text = String::from_utf8_lossy(seen.bytes);
@@ -228,7 +306,12 @@ impl Scene for PaxosScene {
         self.watch.see(by, &step);
         match step {
             Step::Leader { ballot } => self.leads[usize::from(by.node.0)] = Some(ballot),
-            Step::StepDown { .. } | Step::Halt { .. } => self.leads[usize::from(by.node.0)] = None,
+            Step::Halt { cause, .. } => {
+                self.refusals += u64::from(cause == HaltCause::Lost);
+                self.leads[usize::from(by.node.0)] = None;
+            }
+            Step::StepDown { .. } => self.leads[usize::from(by.node.0)] = None,
+            Step::Durable { at, length, .. } => self.newest[usize::from(by.node.0)] = Some((at, length)),
             _ => {}
         }
         self.judge.see(by, &step)
@@ -267,8 +350,11 @@ impl Scene for PaxosScene {
     }
 
     fn effects(&self) -> BTreeMap<&'static str, u64> {
-        let mut effects =
-            BTreeMap::from([(CRASH, self.watch.crashes), (LEADER_CHANGE, self.watch.leader_changes)]);
+        let mut effects = BTreeMap::from([
+            (CRASH, self.watch.crashes),
+            (LEADER_CHANGE, self.watch.leader_changes),
+            (REFUSAL, self.refusals),
+        ]);
         for operation in self.ledger.history.operations() {
             let name = match operation.ended.as_ref().map(|(_, end)| end.kind()) {
                 Some("ok") => "client.ok",

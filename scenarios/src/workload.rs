@@ -70,6 +70,8 @@ settings! {
     sessions, "sessions", 1..=4096, "How many client sessions the group remembers.";
     log_kib, "log-kib", 16..=65_536, "How many KiB of decided values a replica holds before the leader refuses commands.";
     padding, "padding", 0..=65_536, "How many bytes an appended number is followed by, so that writes span sectors.";
+    nvm, "nvm", 0..=32_767, "Which replicas stand on NVM instead of a disk: bit n for replica n.";
+    journal_kib, "journal-kib", 32..=65_536, "How many KiB of log a replica's journal has.";
     whole, "whole", 0..=1, "1: the run goes on to its end even if there is nothing left to see.";
 }
 
@@ -96,6 +98,8 @@ pub(crate) const EXAMPLE: Workload = Workload {
     sessions: 64,
     log_kib: 1_024,
     padding: 3,
+    nvm: 2,
+    journal_kib: 320,
     whole: 0,
 };
 

@@ -181,7 +181,7 @@ pub trait Scene {
     }
 
     /// Whether this damage may strike: a scene says no where it would destroy the last good copy of something, or what
-    /// no process could ever find out. Asked under [`Atlas::Minority`](crate::Atlas::Minority) only, after the world
+    /// no process could ever find out. Not asked under [`Atlas::Off`](crate::Atlas::Off); under [`Atlas::Minority`](crate::Atlas::Minority) only after the world
     /// has made sure that only a minority of the nodes is struck; asked again when a write that was refused as the
     /// newest has been followed by others.
     fn may_damage(&self, _damage: &Damage<'_>) -> bool {

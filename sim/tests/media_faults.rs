@@ -392,6 +392,8 @@ fn the_atlas_spares_a_majority_and_what_a_scene_protects() {
     assert_eq!(counts(5, Atlas::Minority, anything), (4, 6));
     assert_eq!(counts(2, Atlas::Minority, anything), (0, 4));
     assert_eq!(counts(1, Atlas::Minority, anything), (0, 2));
+    assert_eq!(counts(3, Atlas::Everybody, anything), (6, 0), "nobody is spared");
+    assert_eq!(counts(3, Atlas::Everybody, |_| false), (0, 6), "but for what the scene protects");
     assert_eq!(counts(3, Atlas::Off, anything), (6, 0));
     assert_eq!(counts(3, Atlas::Off, |_| false), (6, 0), "nobody is asked");
     assert_eq!(counts(3, Atlas::Minority, |_| false), (0, 6));

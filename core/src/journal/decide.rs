@@ -115,7 +115,11 @@ pub(super) fn device(
         (MetadataCopy::Whole(metadata), Some(_)) => Device { metadata, stale: Some(at) },
         (_, Some(MetadataCopy::Whole(metadata))) => Device { metadata, stale: Some(0) },
         (MetadataCopy::Damaged, _) | (_, Some(MetadataCopy::Damaged)) => {
-            return refuse(rows, Refusal::MetadataLost);
+            let refusal = match bad.iter().find(|bad| bad.at < 2 * COPY_MAX) {
+                Some(bad) => Refusal::Unreadable { offset: bad.at },
+                None => Refusal::MetadataLost,
+            };
+            return refuse(rows, refusal);
         }
         (MetadataCopy::Empty, Some(MetadataCopy::Empty)) => return refuse(rows, Refusal::Unformatted),
         _ => return refuse(rows, Refusal::NotAJournal),
@@ -350,6 +354,9 @@ impl Scan<'_, '_> {
 
     /// Looks at the rest of the ring, and decides.
     fn judge(&mut self, in_group: bool) -> Result<(), Refusal> {
+        if let Some(offset) = self.hidden() {
+            return Err(Refusal::Unreadable { offset });
+        }
         let Tail { last, end, .. } = self.end.tail;
         let around = self.view.head.position + self.view.layout.lap();
         // The segment in which the head stands belongs to the ring up to its end.
@@ -402,6 +409,28 @@ impl Scan<'_, '_> {
                 && self.view.frame(place, header.length).is_ok()
         };
         !Header::peek(rest).is_ok_and(|header| earlier(&header))
+    }
+
+    /// Whether a medium error hides the record that follows, or a part of it. Nobody can tell then whether there is one
+    /// that was durable: tearing makes nothing unreadable, so this is not the end of the log.
+    fn hidden(&self) -> Option<u64> {
+        if self.view.bad.is_empty() {
+            return None;
+        }
+        let Tail { last, checksum, end, .. } = self.end.tail;
+        let begins = |at: u64| {
+            let offset = self.view.layout.offset(at);
+            overlaps(self.view.bad, Range { at: offset, length: GRAIN }).then_some(offset)
+        };
+        let limit = self.view.limit();
+        self.expected.into_iter().filter(|at| *at < limit).find_map(begins).or_else(|| {
+            self.view.candidates(end, last + 1, checksum).find_map(|(at, header)| {
+                let offset = self.view.layout.offset(at);
+                let bad =
+                    |bad: &&Range| overlaps(&[**bad], Range { at: offset, length: header.length.into() });
+                self.view.bad.iter().find(bad).map(|bad| bad.at)
+            })
+        })
     }
 
     /// Looks at every place of the ring from position `from` to `to` for records that do not belong to the chain.

@@ -395,6 +395,13 @@ impl Recovery {
             Err(refusal) => return Step::Refused(refusal),
         };
         let (snapshot, whole) = verify_snapshot(&metadata, &self.image, &self.bad, &mut self.rows);
+        if let SnapshotFound::Damaged(damaged) = snapshot {
+            let range = Range { at: layout.snapshot(damaged.area.into()), length: damaged.bytes };
+            if let Some(bad) = self.bad.iter().find(|bad| decide::overlaps(&[**bad], range)) {
+                self.rows.meet(Row::D10);
+                return Step::Refused(Refusal::Unreadable { offset: bad.at });
+            }
+        }
         if draft.is_some() {
             self.rows.meet(Row::S4);
         }

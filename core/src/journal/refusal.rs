@@ -66,6 +66,12 @@ pub enum Refusal {
         /// Where, in bytes from the beginning of the device.
         offset: u64,
     },
+    /// D10: a medium error hides what must be known: both metadata copies, the place where the next record would stand,
+    /// or a piece of the snapshot. It may pass.
+    Unreadable {
+        /// Where, in bytes from the beginning of the device.
+        offset: u64,
+    },
     /// The device answered with an error that is not a medium error.
     Device,
 }
@@ -84,6 +90,7 @@ impl Refusal {
             Refusal::MetadataLost => Some(Row::D8),
             Refusal::Damage { .. } => Some(Row::L5),
             Refusal::Malformed { .. } => Some(Row::L13),
+            Refusal::Unreadable { .. } => Some(Row::D10),
             Refusal::Device => None,
         }
     }
@@ -141,6 +148,10 @@ impl fmt::Display for Refusal {
                 f,
                 "record {number} at byte {offset} of the device is whole and says nothing that a journal can say: \
                  keep the device for its authors, and replace this replica"
+            ),
+            Refusal::Unreadable { offset } => write!(
+                f,
+                "byte {offset} of the device cannot be read now: start again, and if it stays so replace this replica"
             ),
             Refusal::Device => f.write_str("the device could not be read: check it, then start again"),
         }

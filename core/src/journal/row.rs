@@ -35,6 +35,7 @@ rows! {
     D7 "metadata copies that contradict each other were refused",
     D8 "a device without a whole metadata copy was refused",
     D9 "the device took the place of a lost one",
+    D10 "what must be known could not be read, and was refused",
     L1 "a record was taken",
     L2 "the log ended where nothing was written",
     L3 "a torn tail was cut",

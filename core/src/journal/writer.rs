@@ -13,7 +13,7 @@ use crate::buffer::{Buffer, BufferMut};
 use crate::id::{DeviceId, Incarnation, OperationId};
 use crate::outbox::Outbox;
 use crate::requires;
-use crate::storage::{Completion, Durability, Failure, Step};
+use crate::storage::{Completion, Durability, Failure, Range, Step};
 use alloc::collections::VecDeque;
 
 /// No more than this is kept back for promises, in bytes.
@@ -158,6 +158,8 @@ pub struct Journal {
     submitted_decided: u64,
     durable_decided: u64,
     segments: VecDeque<Segment>,
+    /// Where the newest durable group stands on the device.
+    newest: Range,
     /// The highest mark that the device was given.
     marked: u64,
     mark_copy: u64,
@@ -183,7 +185,11 @@ pub(super) struct Beginnings {
 impl Journal {
     pub(super) fn new(beginnings: Beginnings) -> Self {
         let Beginnings { metadata, tail, .. } = beginnings;
+        // Which of the last records a mark vouches for is not worth finding out: all of their segment is the newest.
+        let last = tail.end.saturating_sub(1) / metadata.layout.segment * metadata.layout.segment;
+        let newest = Range { at: metadata.layout.offset(last), length: metadata.layout.segment };
         Journal {
+            newest,
             layout: metadata.layout,
             identity: metadata.identity,
             device: beginnings.device,
@@ -239,6 +245,12 @@ impl Journal {
     /// Every record up to this number is durable.
     pub fn durable(&self) -> u64 {
         self.durable
+    }
+
+    /// Where the newest durable group stands on the device. Damage to it may be found out by nobody; whatever is older
+    /// has a later record, or a copy of the mark, as its witness (`docs/journal.md`, section 6).
+    pub fn newest(&self) -> Range {
+        self.newest
     }
 
     /// Below this slot everything is decided, its values are durable here, and the device knows it.
@@ -554,6 +566,7 @@ impl Journal {
             return match ended(&result) {
                 Ok(()) => {
                     requires!("I7", group.last > self.durable, "a group completed twice");
+                    self.newest = Range { at: group.write.at, length: group.write.buffer.len() as u64 };
                     out.pool().recycle(group.write.buffer);
                     self.durable = group.last;
                     self.durable_checksum = group.checksum;

@@ -109,6 +109,8 @@ impl Ended {
                 | Refusal::MetadataLost
                 | Refusal::Damage { .. }
                 | Refusal::Malformed { .. } => HaltCause::Lost,
+                // It may pass; if it does not, nobody can serve from it.
+                Refusal::Unreadable { .. } => HaltCause::Device,
                 Refusal::NotAJournal
                 | Refusal::Alignment { .. }
                 | Refusal::NewerFormat { .. }
@@ -295,7 +297,10 @@ impl Engine {
             return self.recover(now, op, &result, out);
         }
         match self.journal.completed(op, result, out) {
-            Happened::Durable => self.speak(now, out),
+            Happened::Durable => {
+                self.observe_durable(out);
+                self.speak(now, out);
+            }
             Happened::NoSpace => {
                 out.sometimes(true, "a write found the device full and waits");
                 out.timer(Timer::Storage.id(), Some(now.monotonic + self.config.retransmit));
@@ -304,6 +309,11 @@ impl Engine {
             happened => self.on_snapshot_io(happened, out),
         }
         Ok(())
+    }
+
+    fn observe_durable(&self, out: &mut Outbox) {
+        let (last, newest) = (self.journal.durable(), self.journal.journal().newest());
+        self.observe(out, || Observation::Durable { last, at: newest.at, length: newest.length });
     }
 
     /// The device was full a while ago: the same writes are made again.
@@ -358,6 +368,7 @@ impl Engine {
         }
         let (promised, votes) = (self.promised, self.votes_seen(Slot(0)));
         self.observe(out, || Observation::Restart { promised, first, votes });
+        self.observe_durable(out);
         Ok(())
     }
 

@@ -144,6 +144,15 @@ pub enum Observation {
     },
     /// This node has lost what it once promised and voted for. It only learns, in this life and in all later ones.
     Amnesiac,
+    /// Every record of this node's journal up to `last` is durable.
+    Durable {
+        /// The number of the last one.
+        last: u64,
+        /// Where on the device the newest of them begin, in bytes: those that nothing later bears witness of.
+        at: u64,
+        /// How many bytes they take there.
+        length: u64,
+    },
 }
 
 /// What kind of end a life came to by itself.
@@ -177,6 +186,7 @@ macro_rules! kinds {
 kinds! {
     PREPARE = 1, PROMISE = 2, PROPOSE = 3, ACCEPT = 4, DECIDE = 5, LEADER = 6, STEP_DOWN = 7, RESTART = 8, APPLY = 9,
     READ = 10, REFUSED = 11, HALT = 12, SNAPSHOT = 13, INSTALL = 14, TRIM = 15, AMNESIAC = 16,
+    DURABLE = 17,
 }
 
 impl Observation {
@@ -199,6 +209,7 @@ impl Observation {
             Observation::Install { .. } => INSTALL,
             Observation::Trim { .. } => TRIM,
             Observation::Amnesiac => AMNESIAC,
+            Observation::Durable { .. } => DURABLE,
         }
     }
 
@@ -252,6 +263,11 @@ impl Observation {
             }
             Observation::Trim { below } => out.u64(below.0),
             Observation::Amnesiac => {}
+            Observation::Durable { last, at, length } => {
+                out.u64(*last);
+                out.u64(*at);
+                out.u64(*length);
+            }
         }
     }
 
@@ -301,6 +317,7 @@ impl Observation {
             INSTALL => Observation::Install { slot: Slot(fields.u64()?), digest: fields.u64()? },
             TRIM => Observation::Trim { below: Slot(fields.u64()?) },
             AMNESIAC => Observation::Amnesiac,
+            DURABLE => Observation::Durable { last: fields.u64()?, at: fields.u64()?, length: fields.u64()? },
             _ => return Ok(None),
         };
         fields.end()?;

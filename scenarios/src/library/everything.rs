@@ -4,10 +4,10 @@
 //! busy and recovers, and a leader is cut off for long enough that another one decides commands in its place (a third
 //! node crashes meanwhile). Around these, each family is in the swarm or left out (Groce and others, "Swarm Testing", 2012): more crashes, in recovery
 //! too; a blackout; partitions and bad links; loss, duplication, reordering and damage; starved kinds of messages;
-//! pauses and slow turns; odd clocks; tired devices; small windows, batches and session tables.
+//! pauses and slow turns; odd clocks; tired, failing, full, damaged and lost devices; small journals, windows, batches and session tables.
 
 use super::Mix;
-use crate::sampler::{Draw, Draws, MILLI, Sketch, environment, faults};
+use crate::sampler::{Draw, Draws, MILLI, Sketch, environment, faults, media};
 use seedfast_sim::{Nanos, Plan};
 use std::ops::Range;
 
@@ -35,9 +35,14 @@ fn plan(seed: u64) -> Plan {
         faults::isolation(&mut sketch, &mut draws.of("second isolation"), &(4_600 * MILLI..5_200 * MILLI));
     }
 
+    // Writes are torn in every run: while they take long, the power goes in the middle of some.
+    let mut draw = draws.of("torn writes");
+    let times = draw.between(4, 6);
+    media::torn_writes(&mut sketch, &mut draw, &(1_600 * MILLI..3_000 * MILLI), times);
+
     // Trouble of other kinds begins before these and goes on behind them.
     let when = 500 * MILLI..sketch.heal - 400 * MILLI;
-    let families: [(&str, u64, u64, Family); 12] = [
+    let families: [(&str, u64, u64, Family); 16] = [
         ("stray crashes", 50, 3, faults::stray_crash),
         ("crashes mid-write", 50, 3, faults::crash_mid_write),
         ("late ears", 40, 3, faults::late_ears),
@@ -50,6 +55,10 @@ fn plan(seed: u64) -> Plan {
         ("sluggish", 40, 3, faults::sluggish),
         ("odd clocks", 40, 4, |sketch, draw, when| faults::odd_clock(sketch, draw, when, DRIFT)),
         ("tired disks", 30, 2, faults::tired_disk),
+        ("failed syncs", 15, 2, media::failed_sync),
+        ("full disks", 15, 2, media::full_disk),
+        ("damage", 20, 2, media::any_damage),
+        ("lost devices", 10, 1, media::any_loss),
     ];
     for (name, percent, most, family) in families {
         let mut draw = draws.of(name);
@@ -69,6 +78,7 @@ fn environment(sketch: &mut Sketch, draws: &Draws) {
         sketch.network = environment::unreliable(sketch.network, &mut draw, 40_000);
     }
     sketch.disk = environment::disk(&mut draws.of("disk"));
+    media::journal(sketch, &mut draws.of("journal"));
     sketch.turns = environment::turns(&mut draws.of("turns"));
     let mut draw = draws.of("clocks");
     if draw.percent(60) {
@@ -93,7 +103,9 @@ fn limits(sketch: &mut Sketch, draw: &mut Draw) {
     if draw.percent(10) {
         workload.log_kib = draw.between(20, 60);
     }
-    if draw.percent(40) {
-        workload.padding = draw.between(200, 1_500);
+    // Records that span sectors can be torn on disks too.
+    workload.padding = draw.between(400, 1_500);
+    if draw.percent(35) {
+        media::small_journal(sketch, draw);
     }
 }

@@ -4,6 +4,7 @@ pub mod clocks;
 pub mod crashes;
 pub mod everything;
 pub mod lossy;
+pub mod media;
 pub mod partitions;
 pub mod standard;
 pub mod steady;
@@ -15,6 +16,9 @@ pub use clocks::CLOCKS;
 pub use crashes::CRASHES;
 pub use everything::EVERYTHING;
 pub use lossy::LOSSY;
+pub use media::{
+    AMNESIA, BIT_ROT, FULL_DISK, NO_GOOD_COPY, SLOW_DISK, SNAPSHOTS, TORN_DISK, TORN_NVM,
+};
 pub use partitions::PARTITIONS;
 pub use standard::STANDARD;
 pub use steady::STEADY;
@@ -45,4 +49,20 @@ impl Scenario for Mix {
 }
 
 /// Every scenario of this library, the default mix first.
-pub const ALL: [&dyn Scenario; 7] = [&EVERYTHING, &STEADY, &PARTITIONS, &CRASHES, &CLOCKS, &LOSSY, &STANDARD];
+pub const ALL: [&dyn Scenario; 15] = [
+    &EVERYTHING,
+    &STEADY,
+    &PARTITIONS,
+    &CRASHES,
+    &CLOCKS,
+    &LOSSY,
+    &TORN_DISK,
+    &TORN_NVM,
+    &BIT_ROT,
+    &NO_GOOD_COPY,
+    &FULL_DISK,
+    &SLOW_DISK,
+    &AMNESIA,
+    &SNAPSHOTS,
+    &STANDARD,
+];

@@ -91,6 +91,7 @@ impl Events {
             }
             Step::Trim { below } => self.line(by, "trim", format_args!("\"s\":{below}")),
             Step::Amnesiac => self.bare(by, "amnesiac"),
+            Step::Durable { last, .. } => self.line(by, "durable", format_args!("\"r\":{last}")),
         }
     }
 

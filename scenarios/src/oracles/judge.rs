@@ -131,7 +131,7 @@ impl Judge {
                 self.digests.see(by, step)?;
             }
             Step::Halt { cause, why } => self.liveness.halt(by.node, *cause, why, &self.amnesia)?,
-            Step::StepDown { .. } | Step::Read { .. } | Step::Refused { .. } => {}
+            Step::StepDown { .. } | Step::Read { .. } | Step::Refused { .. } | Step::Durable { .. } => {}
         }
         self.look(by.at)
     }
@@ -185,6 +185,11 @@ impl Judge {
     pub fn struck(&mut self, node: NodeId) {
         self.amnesia.struck(node);
         self.durability.struck(node);
+    }
+
+    /// Damage may strike any number of nodes, so that no quorum may be left: then nobody owes an answer.
+    pub fn spare_nobody(&mut self) {
+        self.liveness.spare_nobody();
     }
 
     /// Faults have ended.

@@ -30,6 +30,8 @@ pub struct Liveness {
     satisfied: Option<Instant>,
     /// When the clients had said their last word.
     quiet: Option<Instant>,
+    /// Damage may strike any number of nodes.
+    nobody_spared: bool,
 }
 
 impl Liveness {
@@ -41,6 +43,7 @@ impl Liveness {
             healed: None,
             satisfied: None,
             quiet: None,
+            nobody_spared: false,
         }
     }
 
@@ -49,6 +52,11 @@ impl Liveness {
         let node = &mut self.nodes[usize::from(node.0)];
         // One that stopped for good stays so until its next life.
         *node = Node { up, halted: None, refuses: !up && node.refuses };
+    }
+
+    /// Damage may strike any number of nodes: what has lost its quorum owes nothing.
+    pub fn spare_nobody(&mut self) {
+        self.nobody_spared = true;
     }
 
     /// Faults have ended.
@@ -98,17 +106,25 @@ impl Liveness {
             }
             self.nodes[index].refuses = true;
         }
+        // Damage can be of the kind that the device itself reports, for good.
+        self.nodes[index].refuses |= cause == HaltCause::Device && amnesia.is_struck(index);
         if self.healed.is_some() && !self.is_excused(index, amnesia) {
             return broken("I19", format!("{node} stopped after faults had ended: {why}"));
         }
         Ok(())
     }
 
-    /// Whether the others are to go on without `node`.
-    fn is_excused(&self, node: usize, amnesia: &Amnesia) -> bool {
+    /// Whether enough nodes are left that may vote.
+    fn has_quorum(&self, amnesia: &Amnesia) -> bool {
         let voters =
             (0..self.nodes.len()).filter(|&node| !self.nodes[node].refuses && !amnesia.is_amnesiac(node));
-        self.nodes[node].refuses && voters.count() >= PeerSet::first(self.nodes.len()).majority()
+        voters.count() >= PeerSet::first(self.nodes.len()).majority()
+    }
+
+    /// Whether the others are to go on without `node`.
+    fn is_excused(&self, node: usize, amnesia: &Amnesia) -> bool {
+        let quorum = self.has_quorum(amnesia);
+        (self.nodes[node].refuses && quorum) || (self.nobody_spared && !quorum)
     }
 
     /// Looks whether every replica applied the fresh command's `slot` by `at`; to be asked after each step.
@@ -192,10 +208,14 @@ impl Liveness {
                     ),
                 )
             }
-            None if at > healed + self.bound.times(2) => broken(
-                "I19",
-                format!("{} after faults ended, a client still waits for its answer", at.since(healed)),
-            ),
+            None if at > healed + self.bound.times(2)
+                && !(self.nobody_spared && !self.has_quorum(amnesia)) =>
+            {
+                broken(
+                    "I19",
+                    format!("{} after faults ended, a client still waits for its answer", at.since(healed)),
+                )
+            }
             _ => Ok(()),
         }
     }

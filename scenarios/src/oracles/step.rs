@@ -108,6 +108,7 @@ pub enum Step<'a> {
     Install { slot: Slot, digest: u64 },
     Trim { below: Slot },
     Amnesiac,
+    Durable { last: u64, at: u64, length: u64 },
 }
 
 impl<'a> Step<'a> {
@@ -158,6 +159,7 @@ impl<'a> Step<'a> {
             14 => Step::Install { slot: slot(fields)?, digest: fields.u64()? },
             15 => Step::Trim { below: slot(fields)? },
             16 => Step::Amnesiac,
+            17 => Step::Durable { last: fields.u64()?, at: fields.u64()?, length: fields.u64()? },
             _ => return Ok(None),
         };
         fields.end()?;
@@ -204,6 +206,7 @@ mod tests {
             Observation::Install { slot, digest: 5 },
             Observation::Trim { below: slot },
             Observation::Amnesiac,
+            Observation::Durable { last: 9, at: 4096, length: 512 },
         ];
         for observation in all {
             let mut bytes = Vec::new();
@@ -234,6 +237,7 @@ mod tests {
                 Step::Install { slot, digest } => Observation::Install { slot, digest },
                 Step::Trim { below } => Observation::Trim { below },
                 Step::Amnesiac => Observation::Amnesiac,
+                Step::Durable { last, at, length } => Observation::Durable { last, at, length },
             };
             assert_eq!(again, observation);
             for end in 0..bytes.len() {

@@ -2,10 +2,11 @@
 //! others.
 //!
 //! - [`Draws`] and [`Draw`] are the streams; [`Sketch`] collects a plan
-//! - [`environment`] draws networks, disks, bursts and clocks; [`faults`] draws what goes wrong
+//! - [`environment`] draws networks, disks, bursts and clocks; [`faults`] and [`media`] draw what goes wrong
 
 pub mod environment;
 pub mod faults;
+pub mod media;
 
 use crate::paxos_scene;
 use crate::workload::Workload;
@@ -120,6 +121,8 @@ impl Sketch {
             sessions: 1_024,
             log_kib: 65_536,
             padding: 0,
+            nvm: 0,
+            journal_kib: 320,
             whole: 0,
         };
         Sketch {

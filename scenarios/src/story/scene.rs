@@ -211,7 +211,7 @@ impl StoryScene {
             Step::Read { index, ballot } => {
                 self.tell(by, format!("answers a read below slot {index} under {ballot}"));
             }
-            Step::Refused { .. } => {}
+            Step::Refused { .. } | Step::Durable { .. } => {}
         }
     }
 }

@@ -85,6 +85,9 @@ pub enum Atlas {
     /// allows.
     #[default]
     Minority,
+    /// Anybody, but only what [`Scene::may_damage`](crate::Scene::may_damage) allows: nobody is left to serve, and
+    /// whatever was damaged can be found out.
+    Everybody,
     /// Anybody, anything.
     Off,
 }

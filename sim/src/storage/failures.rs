@@ -211,7 +211,7 @@ impl World {
     /// Whether damage may strike a node at all.
     fn atlas_allows_node(&self, n: usize) -> bool {
         let minority = (self.node_count as u32).saturating_sub(1) / 2;
-        self.disk.atlas == Atlas::Off || (self.damaged | 1 << n).count_ones() <= minority
+        self.disk.atlas != Atlas::Minority || (self.damaged | 1 << n).count_ones() <= minority
     }
 
     fn atlas_allows(
