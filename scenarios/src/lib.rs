@@ -4,6 +4,7 @@
 pub mod client;
 pub mod efficacy;
 pub mod explore;
+pub mod full_stack;
 pub mod history;
 pub mod library;
 pub mod linearizable;
@@ -19,6 +20,6 @@ use seedfast_sim::Scenario;
 /// Every scenario, the default mix first; those with a planted bug last.
 pub fn all() -> Vec<&'static dyn Scenario> {
     let mut all = library::ALL.to_vec();
-    all.extend([&toy::TOY as &dyn Scenario, &toy::TOY_DOUBLE_VOTE]);
+    all.extend([&full_stack::FULL_STACK as &dyn Scenario, &toy::TOY, &toy::TOY_DOUBLE_VOTE]);
     all
 }

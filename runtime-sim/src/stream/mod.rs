@@ -7,6 +7,8 @@
 
 mod chunk;
 mod pipe;
+#[cfg(test)]
+mod pipe_tests;
 mod table;
 
 pub(crate) use table::{Key, Path, Streams};

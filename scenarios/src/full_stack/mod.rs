@@ -1,0 +1,66 @@
+//! The whole stack, deterministically: replicas behind the loop that drives them on a real machine, and clients over
+//! byte streams.
+//!
+//! Other scenarios hand inputs to a replica directly. Here each node is async code over
+//! [`seedfast_runtime_sim`]: `drive` feeds the replica from a runtime's endpoint, device and connections, as
+//! it does in production; a listener and a task for each stream carry requests in and answers out. Clients are the same
+//! clients, behind streams that are cut, half-closed and broken. The faults are those of `everything`, the judge is the
+//! same judge.
+//!
+//! - [`frame`] is how requests and answers follow each other on a stream
+//! - [`server`] is a node, [`bridge`] a client's streams, [`scene`] puts them together
+
+pub mod bridge;
+pub mod frame;
+pub mod scene;
+pub mod server;
+
+use crate::library::EVERYTHING;
+use scene::FullStack;
+use seedfast_sim::{Plan, Scenario, Scene};
+
+/// See the module.
+pub struct Whole;
+
+/// The whole stack under every fault.
+pub const FULL_STACK: Whole = Whole;
+
+impl Scenario for Whole {
+    fn name(&self) -> &'static str {
+        "full-stack"
+    }
+
+    fn about(&self) -> &'static str {
+        "replicas driven as in production, clients over byte streams: everything's faults on async code"
+    }
+
+    fn plan(&self, seed: u64) -> Plan {
+        EVERYTHING.plan(seed)
+    }
+
+    fn scene(&self, plan: &Plan, seed: u64) -> Result<Box<dyn Scene>, String> {
+        Ok(Box::new(FullStack::new(plan, seed)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seedfast_sim::{NoTrace, Outcome, World};
+
+    fn run(scenario: &dyn Scenario, seed: u64) -> Outcome {
+        let plan = scenario.plan(seed);
+        let mut scene = scenario.scene(&plan, seed).expect("the plan makes sense");
+        World::new().run(seed, &plan.schedule, &mut *scene, &mut NoTrace)
+    }
+
+    #[test]
+    fn the_whole_stack_stands_every_fault_and_a_seed_gives_the_same_bytes() {
+        for seed in 0..4 {
+            let outcome = run(&FULL_STACK, seed);
+            assert_eq!(outcome.broken, None, "seed {seed}");
+            assert!(outcome.effects["client.ok"] > 20, "seed {seed}: {:?}", outcome.effects);
+            assert_eq!(run(&FULL_STACK, seed).trace_hash, outcome.trace_hash, "seed {seed}");
+        }
+    }
+}

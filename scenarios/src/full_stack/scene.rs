@@ -1,0 +1,100 @@
+//! The scene: that of the replicated store, its nodes and clients played by async code.
+
+use super::{bridge, server};
+use crate::paxos_scene::PaxosScene;
+use seedfast_core::{Incarnation, Instant, Kind, NodeId, Process, paxos};
+use seedfast_runtime_sim::{AsyncClient, AsyncNode};
+use seedfast_sim::{ClientId, ClientInput, ClientOutbox, Formatted, Plan, Progress, Scene, Seen, Violation};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// The cast and the judge of one run. The inner scene's clients are told what their streams bring; it judges as ever.
+pub struct FullStack {
+    inner: Rc<RefCell<PaxosScene>>,
+    nodes: u8,
+    clients: Vec<AsyncClient>,
+}
+
+impl FullStack {
+    /// The scene of a plan.
+    ///
+    /// # Errors
+    /// What is wrong with the plan, in one sentence.
+    pub fn new(plan: &Plan, seed: u64) -> Result<Self, String> {
+        let inner = Rc::new(RefCell::new(PaxosScene::new(plan, seed)?));
+        let nodes = plan.schedule.nodes;
+        let clients = (0..plan.schedule.clients).map(|number| {
+            let scene = inner.clone();
+            let client = ClientId(number);
+            AsyncClient::new(client, move |runtime| {
+                bridge::play(runtime, nodes, move |now, input, out| {
+                    scene.borrow_mut().client(client, now, input, out);
+                })
+            })
+        });
+        let clients = clients.collect();
+        Ok(FullStack { inner, nodes, clients })
+    }
+}
+
+/// What a frame says; a stream's chunks between nodes say nothing.
+fn describe(kind: Kind, frame: &[u8]) -> Option<String> {
+    paxos::wire::describe(kind, frame)
+}
+
+impl Scene for FullStack {
+    fn process(&mut self, node: NodeId) -> Box<dyn Process> {
+        let (process, nodes) = (self.inner.borrow_mut().process(node), self.nodes);
+        let node = AsyncNode::new(move |runtime, start| server::serve(runtime, process, start, nodes));
+        Box::new(node.described_by(describe))
+    }
+
+    fn devices(&mut self, node: NodeId) -> Formatted {
+        self.inner.borrow_mut().devices(node)
+    }
+
+    fn client(&mut self, client: ClientId, now: Instant, input: ClientInput, out: &mut dyn ClientOutbox) {
+        self.clients[usize::from(client.0)].turn(now, input, out);
+    }
+
+    fn observe(&mut self, seen: Seen<'_>) -> Result<(), Violation> {
+        self.inner.borrow_mut().observe(seen)
+    }
+
+    fn lifecycle(&mut self, at: Instant, node: NodeId, incarnation: Incarnation, up: bool) {
+        self.inner.borrow_mut().lifecycle(at, node, incarnation, up);
+    }
+
+    fn healed(&mut self, at: Instant) {
+        self.inner.borrow_mut().healed(at);
+    }
+
+    fn focus(&self) -> Option<NodeId> {
+        self.inner.borrow().focus()
+    }
+
+    fn progress(&self) -> Progress {
+        self.inner.borrow().progress()
+    }
+
+    fn finish(&mut self, at: Instant) -> Result<(), Violation> {
+        self.inner.borrow_mut().finish(at)
+    }
+
+    fn effects(&self) -> BTreeMap<&'static str, u64> {
+        self.inner.borrow().effects()
+    }
+
+    fn history(&self) -> String {
+        self.inner.borrow().history()
+    }
+
+    fn events(&self) -> String {
+        self.inner.borrow().events()
+    }
+
+    fn collect_events(&mut self) {
+        self.inner.borrow_mut().collect_events();
+    }
+}
