@@ -1,5 +1,8 @@
 //! The suite that every runtime passes, on this machine: each role on a thread of its own, over loopback and files.
 
+mod common;
+
+use common::free_addresses;
 use seedfast_core::id::{ClusterId, NodeId};
 use seedfast_core::runtime::Runtime;
 use seedfast_core::runtime::conformance::host::LEAST_CAPACITY;
@@ -7,7 +10,6 @@ use seedfast_core::runtime::conformance::{Case, Host, Place, Role, Site, Verdict
 use seedfast_core::time::Duration;
 use seedfast_runtime_real::device::create;
 use seedfast_runtime_real::{Options, RealRuntime, run};
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,13 +26,6 @@ struct Loopback {
 
 /// A case that takes longer does not come to an end.
 const LONG: std::time::Duration = std::time::Duration::from_secs(60);
-
-/// Addresses where nobody listens, all different.
-fn free_addresses(count: usize) -> Vec<String> {
-    let listeners: Vec<TcpListener> =
-        (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("loopback")).collect();
-    listeners.iter().map(|listener| listener.local_addr().expect("it is bound").to_string()).collect()
-}
 
 impl Loopback {
     fn site(&self, directory: &std::path::Path, case: &Case<RealRuntime>) -> Vec<Site> {

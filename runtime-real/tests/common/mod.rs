@@ -12,12 +12,18 @@ use seedfast_runtime_real::{RealDevice, RealRuntime};
 use std::future::poll_fn;
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Addresses where nobody listens, all different.
+/// Addresses where nobody listens, all different, in this process and most likely beyond. Below the range from which the
+/// kernel takes the ports of outgoing streams, so that none of those takes one before its listener does.
 pub(crate) fn free_addresses(count: usize) -> Vec<String> {
-    let listeners: Vec<TcpListener> =
-        (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("loopback")).collect();
-    listeners.iter().map(|listener| listener.local_addr().expect("it is bound").to_string()).collect()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(97);
+    let places = std::iter::repeat_with(|| {
+        let port = 10_000 + start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000;
+        format!("127.0.0.1:{port}")
+    });
+    places.take(20_000).filter(|place| TcpListener::bind(place).is_ok()).take(count).collect()
 }
 
 /// A file that goes when the test ends.
