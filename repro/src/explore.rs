@@ -167,11 +167,12 @@ impl Setting {
     /// The sequences in their order.
     fn sequences(&self) -> impl Iterator<Item = Sequence> + Send + use<> {
         let models = self.models.clone();
-        let named: Vec<Sequence> = if self.named {
-            models.iter().flat_map(|model| generate::named(*model)).collect()
-        } else {
-            Vec::new()
-        };
+        let mut named: Vec<Sequence> = Vec::new();
+        if self.named {
+            named.extend(models.iter().flat_map(|model| generate::named(*model)));
+            // Each on all models before the next one; the sort keeps the models' order.
+            named.sort_by_key(|sequence| sequence.seed);
+        }
         let drawn = (self.first..self.end)
             .flat_map(move |seed| models.clone().into_iter().map(move |model| generate::drawn(model, seed)));
         named.into_iter().chain(drawn)

@@ -184,8 +184,21 @@ pub fn named(model: Model) -> Vec<Sequence> {
     );
     add("configure", [&commit(1)[..], &[Op::Configure { epoch: 2, bytes: 17 }, Settle], &commit(2)].concat());
     add("full-device", [&commit(1)[..], &[Full], &commit(2), &commit(3)].concat());
+    let mut half = commit(1).to_vec();
+    for (number, steps) in [2, 6, 9, 14, 30, 34].into_iter().enumerate() {
+        // A checkpoint of which one copy is there, the other not yet; then another one.
+        let (number, epoch) = (number as u64, 2 + 2 * number as u32);
+        half.extend([Op::Configure { epoch, bytes: 9 }, Op::Run(steps), Power(number), Settle]);
+        half.extend([Op::Configure { epoch: epoch + 1, bytes: 9 }, Settle]);
+    }
+    add("half-checkpoints", half);
     if model == Model::Sectors {
-        add("failed-sync", [&commit(1)[..], &[Op::FailSync], &commit(2), &commit(3)].concat());
+        let mut syncs = commit(1).to_vec();
+        for slot in 2..=7 {
+            syncs.push(Op::FailSync);
+            syncs.extend(commit(slot));
+        }
+        add("failed-syncs", syncs);
     }
     all
 }

@@ -87,6 +87,13 @@ impl Life {
         }
     }
 
+    /// Forgets everything but its memory.
+    pub(super) fn clear(&mut self) {
+        self.machine.clear();
+        (self.completions, self.decided, self.incarnation) = (0, 0, 0);
+        self.phase = Phase::None;
+    }
+
     /// A new life begins on what the machine holds.
     pub(super) fn start(&mut self, incarnation: u32) {
         self.incarnation = incarnation;

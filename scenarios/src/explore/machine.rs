@@ -110,6 +110,16 @@ impl Machine {
         self.medium.model() == Model::Sectors
     }
 
+    /// Forgets everything but its memory: what it does next does not depend on what it did before.
+    pub(super) fn clear(&mut self) {
+        self.spare.append(&mut self.flights);
+        self.completed.clear();
+        self.places.clear();
+        self.late.clear();
+        (self.counter, self.steps, self.struck, self.trouble) = (0, 0, 0, None);
+        self.lines = Lines::default();
+    }
+
     /// A new life on what a power loss left.
     pub(super) fn power_on(&mut self, bytes: &[u8]) {
         self.medium.reset(bytes);

@@ -16,7 +16,7 @@ struct Shrinker {
 /// The smallest case that was found to break the same rule. `images` bounds each exploration on the way: what took many
 /// images to find is not looked for in vain.
 pub fn shrink(case: &Case, limits: Limits, images: u64) -> Case {
-    let limits = Limits { images: images.saturating_mul(2).clamp(20_000, limits.images), ..limits };
+    let limits = Limits { images: images.saturating_mul(2).max(20_000).min(limits.images), ..limits };
     let mut shrinker = Shrinker { explorer: Explorer::new(limits), best: case.clone(), tries: TRIES };
     shrinker.fewer_operations();
     shrinker.smaller_operations();
