@@ -23,6 +23,9 @@ pub struct RealRuntime {
     machine: Rc<Machine>,
 }
 
+/// How long a device that is in use may go on being so before it is said.
+const RELEASE: Duration = Duration::from_millis(250);
+
 /// Runs `main` on this thread, with a runtime of its own, until it is done. Then every task is ended, and the kernel has
 /// let go of whatever was in flight: streams are cut, writes to devices have ended, files are free for others.
 ///
@@ -107,10 +110,12 @@ impl Runtime for RealRuntime {
     }
 
     async fn device(&self, name: &str) -> Result<RealDevice, Error> {
+        // The kernel lets go of a file a moment after the last request on it has completed: whoever opens what a life that
+        // has just ended had open waits for that. Longer only for this runtime's own, dropped with operations in flight.
+        let patience = self.machine.monotonic() + RELEASE;
         loop {
-            let leaving = self.machine.is_leaving();
+            let leaving = self.machine.is_leaving() || self.machine.monotonic() < patience;
             match RealDevice::open(&self.machine, name) {
-                // It may be this runtime's own, dropped with operations in flight: they end soon.
                 Err(Error::InUse(_)) if leaving => {
                     self.sleep(self.machine.monotonic() + Duration::from_millis(1)).await;
                 }

@@ -151,6 +151,9 @@ const NOBODY: u64 = u64::MAX;
 /// The lowest bit of a name tells a linked sync from its write.
 const SYNC: u64 = 1;
 const GROUP: u16 = 0;
+/// What is in flight when a ring ends is waited for so long, and asked to end so often.
+const LONGEST_SETTLE: std::time::Duration = std::time::Duration::from_secs(10);
+const CANCEL_AGAIN: std::time::Duration = std::time::Duration::from_millis(100);
 
 impl<S: Clone> Ring<S> {
     /// A ring on this thread.
@@ -435,19 +438,26 @@ impl<S: Clone> Ring<S> {
     /// Cancels whatever is in flight and waits for it, a while. Returns whether nothing is left.
     pub(crate) fn settle(&mut self, mut each: impl FnMut(S, Event)) -> bool {
         let mut events = Vec::new();
-        for _ in 0..200 {
+        let start = std::time::Instant::now();
+        let mut cancelled = None;
+        while start.elapsed() < LONGEST_SETTLE {
             let in_flight: Vec<Token> = self.in_flight().collect();
             if in_flight.is_empty() {
                 return true;
             }
-            in_flight.into_iter().for_each(|token| self.cancel(token));
-            self.enter(Wait::For(std::time::Duration::from_millis(50)));
+            // Answers to cancellations end a wait, too: asked again at every turn, what takes its time (a sync) would
+            // never be waited for.
+            if cancelled.is_none_or(|since: std::time::Instant| since.elapsed() > CANCEL_AGAIN) {
+                cancelled = Some(std::time::Instant::now());
+                in_flight.into_iter().for_each(|token| self.cancel(token));
+            }
+            self.enter(Wait::For(CANCEL_AGAIN));
             self.harvest(&mut events);
             for (owner, event) in events.drain(..) {
                 each(owner, event);
             }
         }
-        false
+        self.in_flight().next().is_none()
     }
 
     fn in_flight(&self) -> impl Iterator<Item = Token> {
