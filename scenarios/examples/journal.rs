@@ -34,14 +34,7 @@ fn main() {
         let (wall, cpu) = (Instant::now(), cpu_nanos());
         let mut images = 0;
         for seed in 0..seeds {
-            let t = run(model, seed);
-            if std::env::args().nth(2).is_some() {
-                eprintln!(
-                    "{seed} {} {:?} visited {} rec {} nest {} str {} pts {}",
-                    t.images, t.by_depth, t.visited, t.recoveries, t.nested, t.strikes, t.crash_points
-                );
-            }
-            images += t.images;
+            images += run(model, seed).images;
         }
         let wall = wall.elapsed().as_secs_f64();
         let cpu = (cpu_nanos() - cpu) as f64 / 1e9;

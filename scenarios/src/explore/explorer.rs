@@ -116,6 +116,8 @@ pub struct Explorer {
     pub(super) quick: Quick,
     seen: Seen,
     outcomes: Vec<Outcome>,
+    /// Where each outcome stands among them.
+    numbers: Seen,
     /// Repaired images on which the journal was seen to go on, and those whose recovery was crashed.
     went_on: Seen,
     crashed: Seen,
@@ -144,6 +146,7 @@ impl Explorer {
             quick: Quick::default(),
             seen: Seen::default(),
             outcomes: Vec::new(),
+            numbers: Seen::default(),
             went_on: Seen::default(),
             crashed: Seen::default(),
             path: Vec::new(),
@@ -235,6 +238,7 @@ impl Explorer {
         self.demand = Demand { acked: 0, state_from: 0, state_to: 0, decided: 0, struck: false };
         self.seen.clear();
         self.outcomes.clear();
+        self.numbers.clear();
         self.went_on.clear();
         self.crashed.clear();
         self.path.clear();
@@ -525,12 +529,13 @@ impl Explorer {
         self.tally.by_depth[l.min(3)] += 1;
         let hash = image.hash();
         let (outcome, repairs) = self.judge(incarnation + 1, hash, image.bytes_mut(), false)?;
-        let known = self.outcomes.iter().rposition(|other| *other == outcome);
-        let number = known.unwrap_or_else(|| {
+        let key = outcome.key();
+        let number = self.numbers.get(key).unwrap_or_else(|| {
             self.outcomes.push(outcome);
-            self.outcomes.len() - 1
+            self.outcomes.len() as u32 - 1
         });
-        self.seen.insert(hash, number as u32);
+        self.numbers.insert(key, number);
+        self.seen.insert(hash, number);
         if l < self.limits.depth as usize && self.is_worth_crashing(l, &outcome, repairs, hash) {
             let mut next = self.take_level(l + 1);
             next.life.machine.power_on(image.bytes());

@@ -90,6 +90,8 @@ impl Story {
             }
             What::Configuration => {
                 self.epoch += 1;
+                // It must fit a metadata copy.
+                let bytes = bytes.min(48);
                 Op::Append {
                     what,
                     slot: self.slot,

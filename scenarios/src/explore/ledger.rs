@@ -118,6 +118,15 @@ pub(super) struct Outcome {
     mark: u64,
 }
 
+impl Outcome {
+    /// A hash of it.
+    pub(super) fn key(&self) -> u128 {
+        let low = mix(self.descent ^ mix(self.last));
+        let high = mix(self.state ^ mix(self.decided ^ mix(self.mark)));
+        u128::from(high) << 64 | u128::from(low)
+    }
+}
+
 /// The records that a recovery hands over, held against the ledger one by one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Found {
@@ -208,6 +217,13 @@ impl Ledger {
         let records = self.entries.iter().filter(|entry| entry.kind == Kind::Promise);
         let states = self.states.iter().map(|state| state.promised);
         records.map(|entry| entry.ballot).chain(states).max().unwrap_or(0)
+    }
+
+    /// The last configuration that was appended as a record, unless the metadata has it or a later one.
+    pub(super) fn configuration(&self) -> Option<(u32, &[u8])> {
+        let known = self.states.last().map_or(0, |state| state.epoch);
+        let last = self.entries.iter().rev().find(|entry| entry.kind == Kind::Configuration)?;
+        (last.epoch > known).then_some((last.epoch, &last.payload))
     }
 
     /// A snapshot was begun, or given another piece.

@@ -246,7 +246,10 @@ impl Life {
         }
         let durable = self.taking.as_ref().and_then(|taking| taking.durable);
         if durable.is_some() || self.configure.is_some() {
-            let configuration = self.configure.as_ref().map(|(epoch, bytes)| (*epoch, &bytes[..]));
+            // A configuration may stand in a segment that is given up, so it goes into the metadata, as promises do.
+            let recorded = ledger.configuration().map(|(epoch, bytes)| (epoch, bytes.to_vec()));
+            let newest = self.configure.clone().max(recorded);
+            let configuration = newest.as_ref().map(|(epoch, bytes)| (*epoch, &bytes[..]));
             let covered = durable.map_or(0, |snapshot| snapshot.slot);
             let promised = ledger.promised();
             let checkpoint =
