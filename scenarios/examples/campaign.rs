@@ -20,7 +20,7 @@ fn main() {
     let mut world = World::new();
     let (mut effects, mut probes) = (BTreeMap::<String, (u64, u64)>::new(), BTreeMap::<String, u64>::new());
     let mut broken = BTreeMap::<String, Vec<(u64, String)>>::new();
-    let (mut events, mut delivered, mut nanos, mut full) = (0, 0, 0, [0u64; 4]);
+    let (mut events, mut delivered, mut nanos, mut full) = (0, 0, 0, [0u64; 5]);
     let mut lacking = Vec::new();
     for seed in first..last {
         let plan = scenario.plan(seed);
@@ -31,7 +31,7 @@ fn main() {
         nanos += outcome.sim_nanos;
         let seen = Efficacy::of(&outcome);
         for (count, seen) in
-            full.iter_mut().zip([seen.crash, seen.partition, seen.leader_change, seen.is_full()])
+            full.iter_mut().zip([seen.crash, seen.partition, seen.leader_change, seen.tear, seen.is_full()])
         {
             *count += u64::from(seen);
         }
@@ -57,7 +57,10 @@ fn main() {
         delivered / seeds,
         nanos / seeds / 1_000_000
     );
-    println!("crash {} partition {} leader change {} all three {}", full[0], full[1], full[2], full[3]);
+    println!(
+        "crash {} partition {} leader change {} tear {} all four {}",
+        full[0], full[1], full[2], full[3], full[4]
+    );
     println!("without one of them: seeds {:?}", &lacking[..lacking.len().min(10)]);
     for (name, (seeds, count)) in effects {
         println!("  {name:28} in {seeds:6} seeds, {count} times");

@@ -5,6 +5,7 @@
 //! - a partition counts when it stopped a message, which the world counts
 
 use crate::oracles::{By, Step};
+use seedfast_core::journal::Row;
 use seedfast_core::paxos::{Ballot, Slot};
 use seedfast_core::{Incarnation, NodeId};
 use seedfast_sim::{Effect, Outcome};
@@ -26,6 +27,8 @@ pub struct Efficacy {
     pub partition: bool,
     /// A new leader decided a client's command.
     pub leader_change: bool,
+    /// A restart found a torn write in its journal.
+    pub tear: bool,
 }
 
 impl Efficacy {
@@ -36,12 +39,13 @@ impl Efficacy {
             crash: seen(CRASH),
             partition: seen(Effect::PartitionStopped.name()),
             leader_change: seen(LEADER_CHANGE),
+            tear: [Row::L3, Row::L4].iter().any(|row| outcome.probes.contains_key(row.probe())),
         }
     }
 
-    /// Whether it saw all three.
+    /// Whether it saw all four.
     pub fn is_full(self) -> bool {
-        self.crash && self.partition && self.leader_change
+        self.crash && self.partition && self.leader_change && self.tear
     }
 }
 

@@ -74,7 +74,7 @@ pub fn config(nodes: u8, workload: &Workload) -> Config {
         // Runs are short: several snapshots fall in each, and lagging replicas need them.
         snapshot_slots: 32,
         tail_slots: 8,
-        piece_bytes: 920,
+        piece_bytes: (format_of(workload).area as u32 / 64).clamp(920, 6 << 10),
         ..server
     }
 }

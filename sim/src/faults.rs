@@ -168,6 +168,7 @@ impl World {
             Loss::Process => {}
             Loss::Power => self.lose_power(n),
         }
+        self.nodes[n].tear = None;
         if was_up {
             scene.lifecycle(Instant::from_nanos(self.now), NodeId(n as u8), Incarnation(life), false);
             self.moved = true;

@@ -9,6 +9,30 @@ use crate::trace::encode::Carried;
 use seedfast_core::{Incarnation, Input, Now, OperationId, Output, Process};
 use std::collections::VecDeque;
 
+/// A write that a crash tears.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tear {
+    pub(crate) op: OperationId,
+    /// The write's place in its chain.
+    pub(crate) step: u16,
+    /// The device's atomic unit, in bytes.
+    pub(crate) unit: u64,
+    pub(crate) at: u64,
+    pub(crate) length: u64,
+}
+
+impl Tear {
+    /// Whether a unit of a write is to survive, if the tear says anything about it: its beginning (a sector, on NVM a
+    /// line) does, and what follows right behind does not.
+    pub(crate) fn keeps(&self, op: OperationId, step: u16, unit: u64) -> Option<bool> {
+        if (op, step) != (self.op, self.step) {
+            return None;
+        }
+        let behind = self.at / self.unit + (64 / self.unit).max(1);
+        (unit <= behind).then_some(unit < behind)
+    }
+}
+
 /// A crash that waits for its place in a turn.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PendingCrash {
@@ -65,6 +89,8 @@ pub(crate) struct Node {
     pub(crate) harvested: u32,
 
     pub(crate) pending_crash: Option<PendingCrash>,
+    /// What the crash that falls now tears.
+    pub(crate) tear: Option<Tear>,
     /// Whether this life has sent anything.
     pub(crate) spoke: bool,
     /// Whether this life ended itself.
@@ -99,6 +125,7 @@ impl Default for Node {
             close_due: false,
             harvested: 0,
             pending_crash: None,
+            tear: None,
             spoke: false,
             halted: false,
         }

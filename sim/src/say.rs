@@ -53,6 +53,7 @@ impl fmt::Display for Fault {
                     Cut::AfterOutput(count) => write!(f, " after output {count} of a turn")?,
                     Cut::Drawn => f.write_str(" inside a turn")?,
                     Cut::AfterWrite => f.write_str(" with a write in flight")?,
+                    Cut::Tear => f.write_str(" tearing a write")?,
                 }
                 match restart_after {
                     Some(after) => write!(f, ", restart after {}", time(*after)),

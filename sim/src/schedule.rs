@@ -169,6 +169,9 @@ pub enum Cut {
     Drawn,
     /// In the next turn that submits a write, right behind that submission: the write is then in flight.
     AfterWrite,
+    /// In the next turn that makes a write of several atomic units durable, right behind that submission. If the power
+    /// goes, the write is torn for certain: its beginning is on the device, and something behind it is not.
+    Tear,
 }
 
 /// What a crash takes with it.

@@ -11,15 +11,15 @@
 use crate::draw::{Draws, Purpose};
 use crate::effects::Effect;
 use crate::event::Event;
-use crate::node::unseen;
+use crate::node::{Tear, unseen};
 use crate::scene::{Scene, Seen, Violation};
 use crate::schedule::{Cut, Loss};
 use crate::timers::{Check, NEVER};
 use crate::trace::encode::Carried;
 use crate::world::{CLUSTER, FRAME_LIMIT, QUEUE_DEPTH, TURNS_PER_INSTANT, World};
 use seedfast_core::{
-    Buffer, Command, Completion, ConnectionId, Failure, Incarnation, Input, Instant, NodeId, ObservationKind,
-    OperationId, Output, Start, Step, TimerId,
+    Buffer, Command, Completion, ConnectionId, Durability, Failure, Incarnation, Input, Instant, NodeId,
+    ObservationKind, OperationId, Output, Start, Step, TimerId,
 };
 
 /// Whether the output puts a write in flight.
@@ -273,6 +273,21 @@ impl World {
         self.serve(n, scene);
     }
 
+    /// What of an output can be torn: the first write of a durable chain, if it has several atomic units.
+    fn tearable(&self, n: usize, output: &Output) -> Option<Tear> {
+        let Output::Submit { op, device, chain, durability: Durability::Durable } = output else {
+            return None;
+        };
+        let unit = self.nodes[n].devices.get(usize::from(device.0))?.geometry().atomic;
+        chain.iter().zip(0..).find_map(|(step, number)| match step {
+            Step::Write { at, buffer } if buffer.len() as u64 > u64::from(unit) => {
+                let (unit, length) = (unit.into(), buffer.len() as u64);
+                Some(Tear { op: *op, step: number, unit, at: *at, length })
+            }
+            _ => None,
+        })
+    }
+
     /// Carries out the outputs of one turn, or as many of them as a crash lets exist.
     #[inline]
     fn carry_out(&mut self, n: usize, outputs: &mut Vec<Output>, scene: &mut dyn Scene) {
@@ -287,6 +302,16 @@ impl World {
                 Cut::AfterWrite => {
                     let mut effects = outputs.iter().filter(|output| is_effect(output));
                     effects.position(submits_a_write).map(|index| index + 1)
+                }
+                Cut::Tear => {
+                    let effects = outputs.iter().filter(|output| is_effect(output));
+                    let found = effects
+                        .enumerate()
+                        .find_map(|(index, output)| Some((index, self.tearable(n, output)?)));
+                    if let Some((_, tear)) = found {
+                        self.nodes[n].tear = Some(tear);
+                    }
+                    found.map(|(index, _)| index + 1)
                 }
                 Cut::Drawn | Cut::Now => (effects > 0).then(|| self.draw_cut(n, effects)),
             };

@@ -97,6 +97,31 @@ fn a_crash_after_a_write_waits_for_one_and_meets_it_in_flight() {
 }
 
 #[test]
+fn a_tear_keeps_the_beginning_and_loses_what_follows() {
+    fn late_writer(toy: &mut Toy, now: Now, input: Input, out: &mut Outbox) {
+        say_read(toy, &input, out);
+        match input {
+            Input::Start(_) if toy.life.0 == 1 => toy.wake(out, now, 30 * MS),
+            Input::Start(_) => read(toy, out, 4),
+            Input::Timer { .. } => {
+                // Neither one sector nor a write that need not be durable is worth a tear.
+                toy.write(out, 1, 4, 1, 9, Durability::Durable);
+                toy.write(out, 2, 5, 3, 9, Durability::Visible);
+                toy.write(out, 3, 0, 4, 1, Durability::Durable);
+            }
+            _ => {}
+        }
+    }
+    let fault =
+        Fault::Crash { target: Target::Node(0), loss: Loss::Power, cut: Cut::Tear, restart_after: Some(MS) };
+    let (seen, [_, torn, ..]) = images(late_writer, fault, MS);
+    let any: BTreeSet<Vec<u8>> =
+        [[1, 0, 0, 0], [1, 0, 0, 1], [1, 0, 1, 0], [1, 0, 1, 1]].map(Vec::from).into();
+    assert_eq!(seen, any);
+    assert!(torn >= 100, "every one of them: {torn}");
+}
+
+#[test]
 fn a_process_crash_keeps_what_was_written_readable() {
     let (seen, counts) = images(writer, crash(Loss::Process, MS), 100 * MS);
     assert_eq!(seen, BTreeSet::from([vec![2, 2, 1]]));

@@ -25,24 +25,26 @@ fn plan(seed: u64) -> Plan {
     let draws = Draws::new("everything", seed);
     let mut draw = draws.of("cluster");
     let (nodes, workers) = (draw.one_of(&[3, 3, 5, 5, 5, 7]), draw.between(5, 6) as u8);
-    let mut sketch = Sketch::calm(nodes, workers, draw.between(130, 200), draw.between(6_000, 7_500) * MILLI);
+    let mut sketch = Sketch::calm(nodes, workers, draw.between(130, 200), draw.between(6_600, 8_000) * MILLI);
     environment(&mut sketch, &draws);
     limits(&mut sketch, &mut draws.of("limits"));
 
     faults::leader_crash(&mut sketch, &mut draws.of("leader crash"), &(900 * MILLI..1_500 * MILLI));
     faults::isolation_and_crash(&mut sketch, &mut draws.of("isolation"), &(2_800 * MILLI..3_400 * MILLI));
-    if draws.of("second isolation?").percent(90) {
+    if draws.of("second isolation?").percent(97) {
         faults::isolation(&mut sketch, &mut draws.of("second isolation"), &(4_600 * MILLI..5_200 * MILLI));
     }
 
     // Writes are torn in every run: while they take long, the power goes in the middle of some.
     let mut draw = draws.of("torn writes");
-    let times = draw.between(4, 6);
-    media::torn_writes(&mut sketch, &mut draw, &(1_600 * MILLI..3_000 * MILLI), times);
+    media::torn_everywhere(&mut sketch, &mut draw, &(1_600 * MILLI..2_200 * MILLI));
+    media::torn_everywhere(&mut sketch, &mut draw, &(1_550 * MILLI..1_600 * MILLI));
+    let times = draw.between(2, 4);
+    media::torn_writes(&mut sketch, &mut draw, &(3_400 * MILLI..4_000 * MILLI), times);
 
     // Trouble of other kinds begins before these and goes on behind them.
     let when = 500 * MILLI..sketch.heal - 400 * MILLI;
-    let families: [(&str, u64, u64, Family); 16] = [
+    let families: [(&str, u64, u64, Family); 14] = [
         ("stray crashes", 50, 3, faults::stray_crash),
         ("crashes mid-write", 50, 3, faults::crash_mid_write),
         ("late ears", 40, 3, faults::late_ears),
@@ -57,13 +59,16 @@ fn plan(seed: u64) -> Plan {
         ("tired disks", 30, 2, faults::tired_disk),
         ("failed syncs", 15, 2, media::failed_sync),
         ("full disks", 15, 2, media::full_disk),
-        ("damage", 20, 2, media::any_damage),
-        ("lost devices", 10, 1, media::any_loss),
     ];
-    for (name, percent, most, family) in families {
+    // Who has lost its memory votes no more, and a cluster that lacks one cannot lose a leader too: that comes last.
+    let late = 4_000 * MILLI..when.end;
+    let lasting: [(&str, u64, u64, Family); 2] =
+        [("damage", 25, 2, media::any_damage), ("lost devices", 15, 1, media::any_loss)];
+    let all = families.map(|family| (family, &when)).into_iter().chain(lasting.map(|family| (family, &late)));
+    for ((name, percent, most, family), when) in all {
         let mut draw = draws.of(name);
         if draw.percent(percent) {
-            (0..draw.between(1, most)).for_each(|_| family(&mut sketch, &mut draw, &when));
+            (0..draw.between(1, most)).for_each(|_| family(&mut sketch, &mut draw, when));
         }
     }
     sketch.plan()

@@ -187,7 +187,7 @@ impl Judge {
         self.durability.struck(node);
     }
 
-    /// Damage may strike any number of nodes, so that no quorum may be left: then nobody owes an answer.
+    /// Damage may strike any number of nodes, so that no quorum may be left: nobody owes an answer.
     pub fn spare_nobody(&mut self) {
         self.liveness.spare_nobody();
     }
@@ -220,7 +220,7 @@ impl Judge {
         let slot = self.fresh.and_then(|command| self.once.slot_of(command));
         self.liveness.finish(at, slot, &self.prefix, &self.amnesia)?;
         // Only a run that had its time to converge owes every acknowledged command to every live node.
-        if self.is_settled() {
+        if self.is_settled() && self.liveness.is_owed() {
             self.acknowledged.finish(self.liveness.live(), &self.prefix, &self.once)?;
         }
         Ok(())

@@ -30,7 +30,7 @@ pub struct Liveness {
     satisfied: Option<Instant>,
     /// When the clients had said their last word.
     quiet: Option<Instant>,
-    /// Damage may strike any number of nodes.
+    /// Damage may strike any number of nodes: nobody owes an answer.
     nobody_spared: bool,
 }
 
@@ -54,7 +54,7 @@ impl Liveness {
         *node = Node { up, halted: None, refuses: !up && node.refuses };
     }
 
-    /// Damage may strike any number of nodes: what has lost its quorum owes nothing.
+    /// Damage may strike any number of nodes, their snapshots too: nobody owes an answer.
     pub fn spare_nobody(&mut self) {
         self.nobody_spared = true;
     }
@@ -72,6 +72,11 @@ impl Liveness {
     /// Whether faults have ended.
     pub fn is_healed(&self) -> bool {
         self.healed.is_some()
+    }
+
+    /// Whether an answer is owed at all.
+    pub fn is_owed(&self) -> bool {
+        !self.nobody_spared
     }
 
     /// Whether every replica applied the fresh command.
@@ -123,8 +128,7 @@ impl Liveness {
 
     /// Whether the others are to go on without `node`.
     fn is_excused(&self, node: usize, amnesia: &Amnesia) -> bool {
-        let quorum = self.has_quorum(amnesia);
-        (self.nodes[node].refuses && quorum) || (self.nobody_spared && !quorum)
+        self.nobody_spared || (self.nodes[node].refuses && self.has_quorum(amnesia))
     }
 
     /// Looks whether every replica applied the fresh command's `slot` by `at`; to be asked after each step.
@@ -208,14 +212,10 @@ impl Liveness {
                     ),
                 )
             }
-            None if at > healed + self.bound.times(2)
-                && !(self.nobody_spared && !self.has_quorum(amnesia)) =>
-            {
-                broken(
-                    "I19",
-                    format!("{} after faults ended, a client still waits for its answer", at.since(healed)),
-                )
-            }
+            None if at > healed + self.bound.times(2) && !self.nobody_spared => broken(
+                "I19",
+                format!("{} after faults ended, a client still waits for its answer", at.since(healed)),
+            ),
             _ => Ok(()),
         }
     }

@@ -28,9 +28,18 @@ pub fn torn_writes(sketch: &mut Sketch, draw: &mut Draw, when: &Range<Nanos>, ti
     let mut strikes = at + draw.between(10, 150) * MILLI;
     for _ in 0..times {
         let restart = draw.between(5, 60) * MILLI;
-        let cut = if draw.percent(70) { Cut::AfterWrite } else { Cut::Now };
+        let cut = draw.one_of(&[Cut::Tear, Cut::Tear, Cut::AfterWrite, Cut::Now]);
         power_cut(sketch, node, strikes, cut, restart);
         strikes += restart + draw.between(120, 350) * MILLI;
+    }
+}
+
+/// The power goes everywhere in turn, and each time a write is torn.
+pub fn torn_everywhere(sketch: &mut Sketch, draw: &mut Draw, when: &Range<Nanos>) {
+    let mut at = time(draw, when);
+    for node in 0..sketch.nodes.min(3) {
+        power_cut(sketch, node, at, Cut::Tear, draw.between(5, 60) * MILLI);
+        at += draw.between(250, 500) * MILLI;
     }
 }
 

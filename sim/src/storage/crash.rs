@@ -6,6 +6,7 @@ use crate::draw::{Draws, Purpose};
 use crate::effects::Effect;
 use crate::trace::tag;
 use crate::world::World;
+use seedfast_core::nvm::LINE;
 use seedfast_core::{Media, OperationId};
 use std::collections::BTreeMap;
 
@@ -91,10 +92,14 @@ impl World {
         for d in 0..self.nodes[n].device_count {
             let key = self.draw.key(Purpose::Image, (n << 8 | d) as u64);
             // How much of everything survives this time: hardly anything, half, nearly everything, all or nothing.
+            let tear = self.nodes[n].tear;
             let share = [0, 100_000, 500_000, 900_000, 1_000_000]
                 [Draws::of(key, u64::from(self.nodes[n].life)).below(0, 5) as usize];
             let keeps = |op, step: u16, unit| {
-                operation_draws(key, op).part(u64::from(step)).part(unit).chance(0, share)
+                let torn = tear.and_then(|tear| tear.keeps(op, step, unit));
+                torn.unwrap_or_else(|| {
+                    operation_draws(key, op).part(u64::from(step)).part(unit).chance(0, share)
+                })
             };
             let device = &mut self.nodes[n].devices[d];
             if device.geometry().media == Media::Memory {
@@ -105,6 +110,7 @@ impl World {
                 Media::Nvm => {
                     let lines = Draws::of(key, u64::from(self.nodes[n].life)).part(LINES);
                     let prefix = |line, stores: u64| match share {
+                        _ if tear.is_some_and(|tear| tear.at / LINE == line) => stores,
                         0 => 0,
                         1_000_000 => stores,
                         _ => lines.below(line, stores + 1),

@@ -155,7 +155,18 @@ impl World {
             if !submission.live || usize::from(submission.node) != n || submission.phase != Phase::Executing {
                 continue;
             }
-            if self.execute_some(s, 0) {
+            let tear = self.nodes[n].tear.filter(|tear| tear.op == submission.op);
+            let cut = match tear {
+                // Everything before the torn write happened, and of its words the first half at least.
+                Some(tear) if tear.step == 0 => {
+                    let words = tear.length / tear.unit;
+                    let draws = self.storage_draws(s, Purpose::Orphan, CUT);
+                    self.execute(s, words - 1 - draws.below(0, words.div_ceil(2)));
+                    true
+                }
+                _ => self.execute_some(s, 0),
+            };
+            if cut {
                 self.effects.count(Effect::StoresCut);
             }
             self.close(s);
