@@ -9,7 +9,8 @@
 //! # scenario: everything
 //! ```
 //! `expect` names the invariants of which one must be found broken with contracts off. With contracts on, any failure
-//! counts: a contract that trips hides the judge behind it.
+//! counts: a contract that trips hides the judge behind it. The scenario `explore-journal` stands for `seedfast explore
+//! journal`: its rules are J1 to J8 (`docs/explore.md`), its seeds are explored on both media.
 
 use crate::campaign::{Binary, Failure, Flavour, first_failure};
 use crate::options::Options;
@@ -22,6 +23,10 @@ use std::path::{Path, PathBuf};
 const SEEDS: u64 = 5000;
 /// How many disjoint ranges of seeds are searched.
 const RANGES: u64 = 5;
+/// The scenario of bugs that only the explorer of crash images sees.
+const EXPLORER: &str = "explore-journal";
+/// How many of its seeds are explored in each range: each is hundreds of thousands of images.
+const EXPLORED: u64 = 200;
 /// Where the first range begins; each begins this much further on.
 const STRIDE: u64 = 1_000_003;
 /// A bug is built twice and run for seconds, so building fast pays.
@@ -177,6 +182,9 @@ fn figure(seeds: u64, limit: u64) -> String {
 
 /// The lowest failing seed of `first..first + limit`; a campaign stops at it, whichever worker was faster.
 fn first_found(binary: &Binary, scenario: &str, first: u64, limit: u64) -> Verdict<Option<Failure>> {
+    if scenario == EXPLORER {
+        return first_explored(binary, first, limit.min(EXPLORED));
+    }
     let seeds = format!("{first}..{}", first + limit);
     // What is looked for here is a violation; failing seeds are rerun all the same.
     let summary = binary.run(&[scenario, "--rerun", "0", "--seeds", &seeds])?;
@@ -186,6 +194,21 @@ fn first_found(binary: &Binary, scenario: &str, first: u64, limit: u64) -> Verdi
         (None, _) => {
             failed("`seedfast run --json` counts failures and lists none with its seed and invariant")
         }
+    }
+}
+
+/// The lowest seed of `first..first + limit` whose sequence breaks a rule of the explorer.
+fn first_explored(binary: &Binary, first: u64, limit: u64) -> Verdict<Option<Failure>> {
+    let seeds = format!("{first}..{}", first + limit);
+    let summary = binary.explore(&["--seeds", &seeds])?;
+    let found = &summary["violation"];
+    if found.is_null() {
+        return Ok(None);
+    }
+    let seed = found["sequence"].as_str().and_then(|name| name.parse().ok());
+    match (seed, found["rule"].as_str()) {
+        (Some(seed), Some(rule)) => Ok(Some(Failure { seed, invariant: rule.to_owned() })),
+        _ => failed("`seedfast explore journal --json` names a violation without its sequence and rule"),
     }
 }
 

@@ -127,8 +127,21 @@ impl Binary {
 
     /// Runs a campaign and hands back the object that `--json` prints. Violations (exit code 1) are a result.
     pub(crate) fn run(&self, arguments: &[&str]) -> Verdict<Value> {
+        self.asked(&["run"], arguments)
+    }
+
+    /// Explores the journal's crash images, the same way.
+    pub(crate) fn explore(&self, arguments: &[&str]) -> Verdict<Value> {
+        self.asked(&["explore", "journal"], arguments)
+    }
+
+    fn asked(&self, what: &[&str], arguments: &[&str]) -> Verdict<Value> {
         let mut command = self.command();
-        command.args(["run", "--json", "--out"]).arg(shell::target().join("xtask/bundles")).args(arguments);
+        command
+            .args(what)
+            .args(["--json", "--out"])
+            .arg(shell::target().join("xtask/bundles"))
+            .args(arguments);
         let ended = shell::output(&mut command)?;
         let errors = String::from_utf8_lossy(&ended.stderr);
         match ended.status.code() {

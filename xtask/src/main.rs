@@ -25,7 +25,7 @@ cargo xtask CHORE
   determinism [--seeds N]    the same seed gives the same bytes: runs, jobs, environments, profiles, contracts
   golden [--bless]           compares the trace hashes of 100 seeds with xtask/golden/; --bless writes them
   spec [--quick]             checks the TLA+ specifications and that their broken variants are rejected
-  bugs [NAME..] [--json] [--seeds N] [--ranges R]
+  bugs [NAME..] [--json] [--seeds N] [--ranges R] [--scenario NAME] [--contracts on|off]
                              plants each bug of scenarios/bugs/ in a copy and counts the seeds that find it
   bench [--only NAME] [--runs N] [--json]
                              runs the benchmarks; a figure is the median of its runs
@@ -79,7 +79,10 @@ fn run(chore: &str, options: &Options) -> Verdict {
         "determinism" => options.only(&["seeds"]).and_then(|()| determinism::run(options)),
         "golden" => options.only(&["bless"]).and_then(|()| golden::run(options)),
         "spec" => options.only(&["quick"]).and_then(|()| spec::run(options)),
-        "bugs" => options.only(&["json", "seeds", "ranges"]).and_then(|()| bugs::run(options)),
+        "bugs" => {
+            let flags = ["json", "seeds", "ranges", "scenario", "contracts"];
+            options.only(&flags).and_then(|()| bugs::run(options))
+        }
         "bench" => options.only(&["only", "runs", "json"]).and_then(|()| bench::run(options)),
         "" | "help" | "--help" | "-h" => {
             print!("{USAGE}");

@@ -3,7 +3,7 @@
 use crate::{Verdict, cannot};
 
 /// Flags that are followed by a value.
-const WITH_VALUE: [&str; 4] = ["seeds", "ranges", "only", "runs"];
+const WITH_VALUE: [&str; 6] = ["seeds", "ranges", "only", "runs", "scenario", "contracts"];
 
 /// What stood behind the chore's name.
 #[derive(Debug, Default)]
