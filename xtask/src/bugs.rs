@@ -11,6 +11,8 @@
 //! `expect` names the invariants of which one must be found broken with contracts off. With contracts on, any failure
 //! counts: a contract that trips hides the judge behind it. The scenario `explore-journal` stands for `seedfast explore
 //! journal`: its rules are J1 to J8 (`docs/explore.md`), its seeds are explored on both media.
+//!
+//! A binary is built once for each patch, flavour and state of the tree, and kept for the next look.
 
 use crate::campaign::{Binary, Failure, Flavour, first_failure};
 use crate::options::Options;
@@ -18,6 +20,7 @@ use crate::{Trouble, Verdict, cannot, failed, lines, shell};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use xxhash_rust::xxh3::Xxh3;
 
 /// A bug that takes more seeds than this, in the median, was not found.
 const SEEDS: u64 = 5000;
@@ -29,14 +32,16 @@ const EXPLORER: &str = "explore-journal";
 const EXPLORED: u64 = 200;
 /// Where the first range begins; each begins this much further on.
 const STRIDE: u64 = 1_000_003;
-/// A bug is built twice and run for seconds, so building fast pays.
-const BUILD_FAST: [&str; 6] = [
+/// A bug is built twice and run for seconds, and all bugs differ by a few lines, so building fast pays.
+const BUILD_FAST: [&str; 8] = [
     "--config",
     "profile.release.lto=\"off\"",
     "--config",
-    "profile.release.codegen-units=16",
+    "profile.release.codegen-units=64",
     "--config",
     "profile.release.debug=false",
+    "--config",
+    "profile.release.incremental=true",
 ];
 
 /// One patch.
@@ -60,18 +65,28 @@ struct Found {
 pub(crate) fn run(options: &Options) -> Verdict {
     let limit = options.number("seeds", SEEDS)?;
     let ranges = options.number("ranges", RANGES)?;
-    let bugs = choose(&options.names)?;
-    let tree = shell::target().join("bugs/tree");
-    let mut missed = Vec::new();
-    for bug in &bugs {
-        sync(&tree)?;
-        bug.plant(&tree)?;
+    let flavours = flavours(options.value("contracts"))?;
+    let mut bugs = choose(&options.names)?;
+    if let Some(scenario) = options.value("scenario") {
+        bugs.iter_mut().for_each(|bug| scenario.clone_into(&mut bug.scenario));
+    }
+    let sources = sources()?;
+    let state = state(&sources)?;
+    let (mut missed, mut stale) = (Vec::new(), Vec::new());
+    'bugs: for bug in &bugs {
         let mut report =
             json!({ "bug": bug.name, "source": bug.source, "expect": bug.expect, "limit": limit });
         let mut ok = true;
-        for (flavour, label) in [(Flavour::USUAL, "contracts_on"), (Flavour::PRODUCTION, "contracts_off")] {
-            let target = shell::target().join("bugs/target");
-            let binary = flavour.build(&tree, &target, &BUILD_FAST).or_else(|trouble| bug.blame(trouble))?;
+        for &(flavour, label) in &flavours {
+            let binary = match bug.build(flavour, &sources, &state) {
+                Ok(binary) => binary,
+                Err(Trouble::Failed(why)) => {
+                    eprintln!("the patch {} needs to follow the code: {why}", bug.name);
+                    stale.push(bug.name.as_str());
+                    continue 'bugs;
+                }
+                Err(cannot) => return Err(cannot),
+            };
             let found = bug.search(&binary, limit, ranges)?;
             let median = lines::median(&found.seeds).unwrap_or(u64::MAX);
             let judged =
@@ -94,7 +109,21 @@ pub(crate) fn run(options: &Options) -> Verdict {
             missed.push(bug.name.as_str());
         }
     }
+    if !stale.is_empty() {
+        return cannot(format!("these patches need to follow the code: {}", stale.join(", ")));
+    }
     if missed.is_empty() { Ok(()) } else { failed(format!("not caught as expected: {}", missed.join(", "))) }
+}
+
+/// Which flavours are measured, and what their figures are called.
+fn flavours(contracts: Option<&str>) -> Verdict<Vec<(Flavour, &'static str)>> {
+    let (on, off) = ((Flavour::USUAL, "contracts_on"), (Flavour::PRODUCTION, "contracts_off"));
+    match contracts {
+        None => Ok(vec![on, off]),
+        Some("on") => Ok(vec![on]),
+        Some("off") => Ok(vec![off]),
+        Some(other) => cannot(format!("--contracts takes `on` or `off`, not `{other}`")),
+    }
 }
 
 fn choose(names: &[String]) -> Verdict<Vec<Bug>> {
@@ -129,21 +158,42 @@ impl Bug {
         self.name == name || self.source.split_whitespace().any(|source| source == name)
     }
 
+    /// Plants the bug and builds, unless that was done before with the very same sources.
+    fn build(&self, flavour: Flavour, sources: &BTreeSet<PathBuf>, state: &Xxh3) -> Verdict<Binary> {
+        let mut state = state.clone();
+        state.update(shell::read(&self.path)?.as_bytes());
+        let kept = shell::target().join("bugs/kept");
+        let known = format!("{}-{}-", self.name, flavour.name());
+        let path = kept.join(format!("{known}{:016x}", state.digest()));
+        if path.is_file() {
+            return Ok(Binary::at(path));
+        }
+        let (tree, target) = (shell::target().join("bugs/tree"), shell::target().join("bugs/target"));
+        sync(&tree, sources)?;
+        self.plant(&tree)?;
+        let built = flavour.build(&tree, &target, &BUILD_FAST)?;
+        let moved = std::fs::create_dir_all(&kept).and_then(|()| {
+            for old in std::fs::read_dir(&kept)? {
+                let old = old?;
+                // Of an earlier state of the tree: it will not be asked for again.
+                if old.file_name().to_string_lossy().starts_with(&known) {
+                    std::fs::remove_file(old.path())?;
+                }
+            }
+            std::fs::rename(built.path(), &path)
+        });
+        match moved {
+            Ok(()) => Ok(Binary::at(path)),
+            Err(error) => cannot(format!("{} cannot be kept: {error}", shell::name(&path))),
+        }
+    }
+
     fn plant(&self, tree: &Path) -> Verdict {
         let mut git = shell::command("git");
         // The copy lies inside the repository; without a ceiling git would patch nothing there, silently.
         git.current_dir(tree).env("GIT_CEILING_DIRECTORIES", tree.parent().expect("it has one"));
         git.args(["apply", "--whitespace=nowarn"]).arg(&self.path);
-        shell::text(&mut git).map(drop).or_else(|trouble| self.blame(trouble))
-    }
-
-    fn blame<T>(&self, trouble: Trouble) -> Verdict<T> {
-        match trouble {
-            Trouble::Failed(why) => {
-                cannot(format!("the patch {} needs to follow the code: {why}", self.name))
-            }
-            cannot => Err(cannot),
-        }
+        shell::text(&mut git).map(drop)
     }
 
     fn search(&self, binary: &Binary, limit: u64, ranges: u64) -> Verdict<Found> {
@@ -212,18 +262,34 @@ fn first_explored(binary: &Binary, first: u64, limit: u64) -> Verdict<Option<Fai
     }
 }
 
-/// Makes `tree` equal to the working tree, touching only what differs, so that little is built anew.
-fn sync(tree: &Path) -> Verdict {
+/// What the working tree consists of, but for documents and the patches themselves.
+fn sources() -> Verdict<BTreeSet<PathBuf>> {
     let listed = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
     let listed = shell::text(shell::command("git").args(listed))?;
-    let wanted: BTreeSet<PathBuf> = listed
-        .split('\0')
-        .filter(|name| !name.is_empty() && shell::root().join(name).is_file())
-        .map(PathBuf::from)
-        .collect();
+    let wanted = |name: &&str| {
+        !name.is_empty() && !name.starts_with("scenarios/bugs/") && shell::root().join(name).is_file()
+    };
+    Ok(listed.split('\0').filter(wanted).map(PathBuf::from).collect())
+}
+
+/// A hash of all of them, to be gone on with.
+fn state(sources: &BTreeSet<PathBuf>) -> Verdict<Xxh3> {
+    let mut state = Xxh3::new();
+    for name in sources.iter().filter(|name| name.extension().is_none_or(|extension| extension != "md")) {
+        let bytes = std::fs::read(shell::root().join(name))
+            .map_err(|error| Trouble::Cannot(format!("{} cannot be read: {error}", shell::name(name))))?;
+        state.update(name.to_string_lossy().as_bytes());
+        state.update(&bytes.len().to_le_bytes());
+        state.update(&bytes);
+    }
+    Ok(state)
+}
+
+/// Makes `tree` equal to the working tree, touching only what differs, so that little is built anew.
+fn sync(tree: &Path, wanted: &BTreeSet<PathBuf>) -> Verdict {
     let copied = std::fs::create_dir_all(tree).and_then(|()| {
-        remove_others(tree, tree, &wanted)?;
-        for name in &wanted {
+        remove_others(tree, tree, wanted)?;
+        for name in wanted {
             let (from, to) = (std::fs::read(shell::root().join(name))?, tree.join(name));
             if std::fs::read(&to).ok().as_ref() != Some(&from) {
                 std::fs::create_dir_all(to.parent().expect("it has one"))?;

@@ -83,6 +83,16 @@ pub(crate) struct Failure {
 }
 
 impl Binary {
+    /// One that was built before.
+    pub(crate) fn at(path: PathBuf) -> Self {
+        Binary { path }
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A command that runs it, in the repository's root.
     pub(crate) fn command(&self) -> Command {
         shell::command(&self.path)
