@@ -83,6 +83,14 @@ fn d4_a_newer_format() {
         put(&mut device.bytes, at, &metadata(|bytes| bytes[12] = 2));
         assert_eq!(refuses(&mut device, Row::D4), Refusal::NewerFormat { version: 2 });
     }
+    // Its checksums may be others: then it takes both copies to be believed.
+    let mut device = Device::by_hand();
+    device.bytes[12] = 3;
+    assert_eq!(numbers(&recovers(&mut device, Row::D6)), [0; 0]);
+    let mut device = Device::by_hand();
+    device.bytes[12] = 3;
+    device.bytes[512 + 12] = 3;
+    assert_eq!(refuses(&mut device, Row::D4), Refusal::NewerFormat { version: 3 });
 }
 
 #[test]

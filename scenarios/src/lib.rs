@@ -12,6 +12,7 @@ pub mod oracles;
 pub mod paxos_scene;
 pub mod sampler;
 pub mod story;
+pub mod strange;
 pub mod toy;
 pub mod workload;
 

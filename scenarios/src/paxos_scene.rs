@@ -10,8 +10,9 @@ use crate::history::Key;
 use crate::linearizable;
 use crate::oracles::events::Events;
 use crate::oracles::{By, Judge, Step};
+use crate::strange;
 use crate::workload::Workload;
-use seedfast_core::journal::{Identity, Layout, Options, Standing};
+use seedfast_core::journal::{Identity, Layout, Options};
 use seedfast_core::paxos::observe::HaltCause;
 use seedfast_core::paxos::{Ballot, Config, Replica};
 use seedfast_core::{
@@ -113,6 +114,8 @@ pub struct PaxosScene {
     newest: Vec<Option<(u64, u64)>>,
     /// Whose devices were damaged, a bit each, since the judge was told last.
     struck: Cell<u64>,
+    /// How often each node lost its devices.
+    losses: Vec<u32>,
     /// How many lives ended because a device was found damaged.
     refusals: u64,
     events: Option<Events>,
@@ -171,6 +174,7 @@ impl PaxosScene {
             pending: None,
             newest: vec![None; nodes],
             struck: Cell::new(0),
+            losses: vec![0; nodes],
             refusals: 0,
             events: None,
         })
@@ -250,8 +254,15 @@ impl Scene for PaxosScene {
     fn replacement_devices(&mut self, node: NodeId, _: &[Geometry]) -> Formatted {
         self.judge.struck(node);
         self.newest[usize::from(node.0)] = None;
-        let founding = paxos::founding(CLUSTER, GROUP, node);
-        self.formatted(&Identity { serial: !founding.serial, standing: Standing::Replacement, ..founding })
+        let times = &mut self.losses[usize::from(node.0)];
+        *times += 1;
+        let identity = strange::replacement(paxos::founding(CLUSTER, GROUP, node), *times);
+        // What the operator brings first may be the wrong thing.
+        if *times == 1 && self.workload.strange > 0 {
+            let (device, options) = (device_of(&self.workload, node), format_of(&self.workload));
+            return strange::device(self.workload.strange, &identity, device, &options);
+        }
+        self.formatted(&identity)
     }
 
     fn may_damage(&self, damage: &Damage<'_>) -> bool {

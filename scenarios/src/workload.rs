@@ -72,6 +72,7 @@ settings! {
     padding, "padding", 0..=65_536, "How many bytes an appended number is followed by, so that writes span sectors.";
     nvm, "nvm", 0..=32_767, "Which replicas stand on NVM instead of a disk: bit n for replica n.";
     journal_kib, "journal-kib", 32..=65_536, "How many KiB of log a replica's journal has.";
+    strange, "strange", 0..=16, "What a node that lost its devices is given first: 0 the right thing, else a kind of wrong one.";
     whole, "whole", 0..=1, "1: the run goes on to its end even if there is nothing left to see.";
 }
 
@@ -100,6 +101,7 @@ pub(crate) const EXAMPLE: Workload = Workload {
     padding: 3,
     nvm: 2,
     journal_kib: 320,
+    strange: 0,
     whole: 0,
 };
 

@@ -114,6 +114,12 @@ pub(super) fn device(
         }
         (MetadataCopy::Whole(metadata), Some(_)) => Device { metadata, stale: Some(at) },
         (_, Some(MetadataCopy::Whole(metadata))) => Device { metadata, stale: Some(0) },
+        // A later format may compute its checksums otherwise: if both copies say so, they are believed.
+        (MetadataCopy::Damaged, Some(MetadataCopy::Damaged))
+            if bad.is_empty() && front[12] > VERSION && front[at as usize + 12] == front[12] =>
+        {
+            return refuse(rows, Refusal::NewerFormat { version: front[12] });
+        }
         (MetadataCopy::Damaged, _) | (_, Some(MetadataCopy::Damaged)) => {
             let refusal = match bad.iter().find(|bad| bad.at < 2 * COPY_MAX) {
                 Some(bad) => Refusal::Unreadable { offset: bad.at },

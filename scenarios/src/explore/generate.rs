@@ -155,8 +155,9 @@ pub fn named(model: Model) -> Vec<Sequence> {
     let mut lap = Vec::new();
     for slot in 1..=14 {
         lap.extend([vote(slot, 1, 16), burst(slot - 1), Settle]);
-        if slot % 4 == 0 {
-            lap.extend([snapshot(slot - 1), Settle]);
+        // On NVM four of them fill a segment, so that the vote at the snapshot's slot is the last one of its own.
+        if slot % 4 == 0 || model == Model::Sectors {
+            lap.extend([snapshot(slot), Settle]);
         }
     }
     add("wrap-around", lap.clone());
@@ -201,6 +202,20 @@ pub fn named(model: Model) -> Vec<Sequence> {
             syncs.extend(commit(slot));
         }
         add("failed-syncs", syncs);
+        // The ring is full: the next group waits for the checkpoint that is being written.
+        let mut full = Vec::new();
+        for round in 1..=4 {
+            full.extend([
+                vote(round, round, 8),
+                burst(round),
+                Settle,
+                promise(2 * round),
+                burst(round),
+                Settle,
+            ]);
+            full.extend([snapshot(round + 1), promise(2 * round + 1), burst(round), Settle]);
+        }
+        add("full-ring", full);
     }
     all
 }

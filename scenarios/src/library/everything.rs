@@ -8,6 +8,7 @@
 
 use super::Mix;
 use crate::sampler::{Draw, Draws, MILLI, Sketch, environment, faults, media};
+use crate::strange;
 use seedfast_sim::{Nanos, Plan};
 use std::ops::Range;
 
@@ -94,6 +95,7 @@ fn environment(sketch: &mut Sketch, draws: &Draws) {
 /// Limits so small that they are reached.
 fn limits(sketch: &mut Sketch, draw: &mut Draw) {
     let workload = &mut sketch.workload;
+    workload.strange = if draw.percent(50) { draw.between(1, strange::KINDS) } else { 0 };
     workload.lists = draw.between(1, 6);
     workload.read_percent = draw.between(10, 40);
     if draw.percent(25) {

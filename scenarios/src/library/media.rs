@@ -8,6 +8,7 @@
 
 use super::Mix;
 use crate::sampler::{Draw, Draws, MILLI, SECOND, Sketch, environment, faults, media};
+use crate::strange;
 use seedfast_sim::{Atlas, Caches, Fault, Nanos, Plan};
 use std::ops::Range;
 
@@ -47,7 +48,7 @@ pub const SLOW_DISK: Mix = Mix {
 /// Devices are lost.
 pub const AMNESIA: Mix = Mix {
     name: "amnesia",
-    about: "nodes lose their devices and are given others: they learn and never vote again",
+    about: "nodes lose their devices and are given others, wrong ones too: they learn and never vote again",
     plan: amnesia,
 };
 /// Snapshots are taken, sent and installed all the time.
@@ -176,6 +177,14 @@ fn amnesia(seed: u64) -> Plan {
     for _ in 0..draw.between(1, 3) {
         let (at, node) = (draw.between(when.start, when.end), draw.node(sketch.nodes));
         media::lose_devices(&mut sketch, &mut draw, node, at);
+    }
+    let mut draw = draws.of("strange devices");
+    if draw.percent(70) {
+        sketch.workload.strange = draw.between(1, strange::KINDS);
+        // Somebody notices, and brings another one.
+        let (at, node) = (draw.between(when.start, when.start + SECOND), draw.node(sketch.nodes));
+        media::lose_devices(&mut sketch, &mut draw, node, at);
+        media::lose_devices(&mut sketch, &mut draw, node, at + SECOND);
     }
     several(&mut sketch, &mut draws.of("stray crashes"), 1, 3, faults::stray_crash);
     let mut draw = draws.of("isolation");

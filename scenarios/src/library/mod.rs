@@ -16,9 +16,7 @@ pub use clocks::CLOCKS;
 pub use crashes::CRASHES;
 pub use everything::EVERYTHING;
 pub use lossy::LOSSY;
-pub use media::{
-    AMNESIA, BIT_ROT, FULL_DISK, NO_GOOD_COPY, SLOW_DISK, SNAPSHOTS, TORN_DISK, TORN_NVM,
-};
+pub use media::{AMNESIA, BIT_ROT, FULL_DISK, NO_GOOD_COPY, SLOW_DISK, SNAPSHOTS, TORN_DISK, TORN_NVM};
 pub use partitions::PARTITIONS;
 pub use standard::STANDARD;
 pub use steady::STEADY;

@@ -111,8 +111,9 @@ impl Liveness {
             }
             self.nodes[index].refuses = true;
         }
-        // Damage can be of the kind that the device itself reports, for good.
-        self.nodes[index].refuses |= cause == HaltCause::Device && amnesia.is_struck(index);
+        // Damage can be of the kind that the device itself reports, for good, and a lost device be replaced by a wrong one.
+        let lasts = matches!(cause, HaltCause::Device | HaltCause::Foreign);
+        self.nodes[index].refuses |= lasts && amnesia.is_struck(index);
         if self.healed.is_some() && !self.is_excused(index, amnesia) {
             return broken("I19", format!("{node} stopped after faults had ended: {why}"));
         }

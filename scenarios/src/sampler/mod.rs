@@ -123,6 +123,7 @@ impl Sketch {
             padding: 0,
             nvm: 0,
             journal_kib: 320,
+            strange: 0,
             whole: 0,
         };
         Sketch {
