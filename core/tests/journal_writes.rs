@@ -493,6 +493,24 @@ fn a_large_journal_is_read_in_chunks_and_around_medium_errors() {
     assert_eq!(start(&mut device).restored.last, 60, "one copy is enough");
 }
 
+#[test]
+fn a_line_that_cannot_be_read_hides_a_header_that_began_before_it() {
+    let options = Options { copy: 256, area: 512, segment: 512, segments: 4 };
+    let mut device = Device::formatted(Geometry::nvm(4096), &options);
+    let mut journal = start(&mut device).journal;
+    for slot in 0..3 {
+        vote(&mut journal, slot, 8, &mut device);
+        journal.commit(slot, false, &mut device.out).expect("there is room");
+        device.settle(&mut journal);
+    }
+    // A record takes two lines here, and its number stands in the second one.
+    let second = journal.layout().log() + 128 + 64;
+    device.bad.push(seedfast_core::storage::Range { at: second, length: 64 });
+    assert_eq!(device.recover().err(), Some(Refusal::Unreadable { offset: second - 64 }));
+    device.bad.clear();
+    assert_eq!(start(&mut device).restored.last, 3);
+}
+
 #[derive(Clone, Debug)]
 enum Deed {
     Vote(usize),

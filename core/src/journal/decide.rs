@@ -2,7 +2,7 @@
 //!
 //! The rows of the table in `docs/journal.md` are named where they are met.
 
-use super::frame::{self, Frame, Header, NoFrame, VERSION};
+use super::frame::{self, Frame, HEADER, Header, NoFrame, VERSION};
 use super::layout::{COPY_MAX, COPY_MIN, GRAIN, Identity, Layout, Standing};
 use super::mark::MarkCopy;
 use super::metadata::{FIXED, Head, Metadata, MetadataCopy};
@@ -426,7 +426,9 @@ impl Scan<'_, '_> {
         let Tail { last, checksum, end, .. } = self.end.tail;
         let begins = |at: u64| {
             let offset = self.view.layout.offset(at);
-            overlaps(self.view.bad, Range { at: offset, length: GRAIN }).then_some(offset)
+            let begun = self.view.rest(at).len() >= HEADER && frame::begins(self.view.rest(at));
+            let length = if begun { HEADER as u64 } else { GRAIN };
+            overlaps(self.view.bad, Range { at: offset, length }).then_some(offset)
         };
         let limit = self.view.limit();
         self.expected.into_iter().filter(|at| *at < limit).find_map(begins).or_else(|| {

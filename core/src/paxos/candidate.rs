@@ -61,6 +61,11 @@ impl Engine {
         if !self.config.voters.contains(self.me) || self.amnesiac || !self.ready {
             return;
         }
+        // Nor could one whose journal has no room for proposing once more what is open.
+        if !self.journal.has_room_to_lead(self.log.open_bytes()) {
+            out.sometimes(true, "a replica had no room to lead");
+            return;
+        }
         let ballot = Ballot::new(self.highest_seen.max(self.promised).round() + 1, self.me);
         self.role = Role::Sounding(Soundings { ballot, granted: PeerSet::one(self.me) });
         self.send(self.config.voters, &Message::PreVote { ballot, decided: self.log.decided() }, out);

@@ -142,6 +142,12 @@ impl Durable {
         self.journal().has_room(ID + bytes)
     }
 
+    /// Whether values of so many bytes together, each a record of its own, could be voted for once more, and a few more.
+    pub(crate) fn has_room_to_lead(&self, bytes: u64) -> bool {
+        // What is kept back may be used: deciding is what makes room again.
+        self.journal().free() >= bytes + bytes / 4 + 1024
+    }
+
     /// Appends a promise.
     pub(crate) fn promise(&mut self, ballot: Ballot, out: &mut Outbox) -> u64 {
         self.journal_mut().append(Kind::Promise, 0, ballot.0, 0, &[], out)

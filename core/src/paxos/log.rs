@@ -78,6 +78,12 @@ impl Log {
         self.bytes
     }
 
+    /// How many bytes the records of the slots that are not known to be decided take.
+    pub(crate) fn open_bytes(&self) -> u64 {
+        let skip = self.decided.0.saturating_sub(self.first.0) as usize;
+        self.cells.iter().skip(skip).map(|cell| 192 + cell.vote.bytes.len() as u64).sum()
+    }
+
     pub(crate) fn get(&self, slot: Slot) -> Option<&Cell> {
         let index = slot.0.checked_sub(self.first.0)?;
         self.cells.get(index as usize)

@@ -131,6 +131,9 @@ pub fn journal(sketch: &mut Sketch, draw: &mut Draw) {
 pub fn small_journal(sketch: &mut Sketch, draw: &mut Draw) {
     sketch.workload.journal_kib = draw.one_of(&[64, 64, 96, 128]);
     sketch.workload.padding = sketch.workload.padding.min(900);
+    // What is open fits the log several times over.
+    sketch.workload.window = sketch.workload.window.min(draw.between(3, 8));
+    sketch.workload.batch_commands = sketch.workload.batch_commands.min(2);
 }
 
 /// A node stays away for seconds: cut off, or down.
