@@ -100,6 +100,12 @@ pub(crate) fn explore(options: &Explore, console: &mut Console<'_>) -> Result<u8
         let images = found.total.images;
         let shrunk =
             panics::quietly(|| shrink::shrink(case, setting.limits, images)).map_err(Trouble::new)?;
+        let replayed = panics::quietly(|| shrunk.replay(setting.limits)).map_err(Trouble::new)?;
+        if replayed.is_none() {
+            console.note(
+                "  warning: its path alone does not lead there again; that is a fault of the explorer\n",
+            );
+        }
         let path = directory.join(format!(
             "explore-{}-{}.repro",
             model_name(shrunk.sequence.shape.model),

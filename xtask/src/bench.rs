@@ -17,10 +17,11 @@ struct Bench {
 }
 
 /// Add one by adding a line.
-const BENCHES: [Bench; 3] = [
+const BENCHES: [Bench; 4] = [
     Bench { name: "world", package: "seedfast-sim", example: ("sim", "raw") },
     Bench { name: "core", package: "seedfast-core", example: ("core", "throughput") },
     Bench { name: "standard", package: "seedfast-scenarios", example: ("scenarios", "standard") },
+    Bench { name: "journal", package: "seedfast-scenarios", example: ("scenarios", "journal") },
 ];
 
 /// Runs all benchmarks, or those whose name or figures begin with `--only`.

@@ -121,8 +121,8 @@ pub(super) struct Outcome {
 impl Outcome {
     /// A hash of it.
     pub(super) fn key(&self) -> u128 {
-        let low = mix(self.descent ^ mix(self.last));
-        let high = mix(self.state ^ mix(self.decided ^ mix(self.mark)));
+        let low = chained(1, [self.last, self.descent]);
+        let high = chained(2, [self.state, self.decided, self.mark]);
         u128::from(high) << 64 | u128::from(low)
     }
 }
@@ -158,8 +158,17 @@ pub(super) struct Stash {
     most_decided: u64,
 }
 
+/// A hash of numbers. `mix` maps zero to zero and is easily undone, so that each step begins elsewhere.
+fn chained(from: u64, fields: impl IntoIterator<Item = u64>) -> u64 {
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+    fields.into_iter().fold(from, |hash, field| {
+        let rotated = hash.rotate_left(23).wrapping_mul(0xbb67_ae85_84ca_a73b);
+        mix(rotated.wrapping_add(field).wrapping_add(STEP))
+    })
+}
+
 fn bytes_hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(bytes.len() as u64, |hash, byte| mix(hash ^ u64::from(*byte)))
+    chained(bytes.len() as u64, bytes.iter().map(|byte| u64::from(*byte)))
 }
 
 /// `length` bytes that follow from `id`.
@@ -203,7 +212,7 @@ impl Ledger {
     pub(super) fn append(&mut self, kind: Kind, (slot, ballot, epoch): (u64, u64, u32), payload: Vec<u8>) {
         let before = self.entries.last().map_or(0, |entry| entry.descent);
         let fields = [kind as u64, slot, ballot, epoch.into(), bytes_hash(&payload)];
-        let descent = fields.iter().fold(before, |hash, field| mix(hash.wrapping_add(*field)));
+        let descent = chained(before, fields);
         self.entries.push(Entry { kind, slot, ballot, epoch, payload, descent });
     }
 
@@ -256,13 +265,14 @@ impl Ledger {
             Kind::Configuration => entry.epoch <= state.epoch,
             Kind::Note | Kind::Piece => true,
         };
-        let covers = self.entries.iter().take_while(may_go).count() as u64;
-        state.covers = state.covers.max(covers);
+        // What was given up before need not be looked at again.
+        let kept = &self.entries[(state.covers as usize).min(self.entries.len())..];
+        state.covers += kept.iter().take_while(may_go).count() as u64;
         self.decided(decided);
+        // Only what recovery can tell: the same metadata asked for in another life are the same.
         let (slot, digest) = state.snapshot.as_ref().map_or((0, 0), |image| (image.slot, image.digest));
-        let fields =
-            [promised, decided, slot, digest, covered, state.epoch.into(), bytes_hash(&state.configuration)];
-        state.descent = fields.iter().fold(state.descent, |hash, field| mix(hash.wrapping_add(*field)));
+        let fields = [slot, digest, state.epoch.into(), bytes_hash(&state.configuration)];
+        state.descent = chained(0, fields);
         self.states.push(state);
     }
 
@@ -273,7 +283,7 @@ impl Ledger {
     }
 
     fn place(&self, outcome: &Outcome) -> usize {
-        self.states.iter().position(|state| state.descent == outcome.state).expect("it was found there")
+        self.states.iter().rposition(|state| state.descent == outcome.state).expect("it was found there")
     }
 
     /// The same for a while, from what is demanded: gives what [`rejoin`](Self::rejoin) puts back.

@@ -4,6 +4,7 @@ use super::ledger::{Demand, Found, Ledger, Outcome, Rule, Wrong, fill, wrong};
 use super::machine::{Happened as Did, Machine};
 use super::quick::{piece_id, setting};
 use super::sequence::{Shape, What};
+use seedfast_core::journal::frame::HEADER;
 use seedfast_core::journal::{
     Checkpoint, Happened, Journal, Kind, Record, Recovery, Snapshot, Step as Stage,
 };
@@ -228,8 +229,9 @@ impl Life {
                 let number = taking.handed as u32 + 1;
                 let room = journal.piece_room();
                 let wanted = taking.pieces[taking.handed] as usize;
-                // The last piece must fit, whatever was asked for.
-                let last = number as usize == taking.pieces.len() || wanted >= room;
+                // The last piece must fit, whatever was asked for, and pieces stand on units.
+                let length = journal.layout().padded((HEADER + wanted) as u64) as usize;
+                let last = number as usize == taking.pieces.len() || length > room;
                 fill(piece_id(taking.digest, number), wanted.min(room), &mut self.scratch);
                 ledger.piece(taking.slot, number);
                 if journal.write_piece(&[&self.scratch], last, &mut self.out).is_err() {
