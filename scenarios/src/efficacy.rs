@@ -174,6 +174,8 @@ mod tests {
         for name in [CRASH, LEADER_CHANGE, Effect::PartitionStopped.name()] {
             outcome.effects.insert(name, 1);
         }
+        assert!(!Efficacy::of(&outcome).is_full(), "nobody saw a torn write");
+        outcome.probes.insert(Row::L3.probe().into(), 1);
         assert!(Efficacy::of(&outcome).is_full());
     }
 }

@@ -2,9 +2,11 @@
 
 use super::{bridge, server};
 use crate::paxos_scene::PaxosScene;
-use seedfast_core::{Incarnation, Instant, Kind, NodeId, Process, paxos};
+use seedfast_core::{Geometry, Incarnation, Instant, Kind, NodeId, Process, paxos};
 use seedfast_runtime_sim::{AsyncClient, AsyncNode};
-use seedfast_sim::{ClientId, ClientInput, ClientOutbox, Formatted, Plan, Progress, Scene, Seen, Violation};
+use seedfast_sim::{
+    ClientId, ClientInput, ClientOutbox, Damage, Formatted, Plan, Progress, Scene, Seen, Violation,
+};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -52,6 +54,14 @@ impl Scene for FullStack {
 
     fn devices(&mut self, node: NodeId) -> Formatted {
         self.inner.borrow_mut().devices(node)
+    }
+
+    fn replacement_devices(&mut self, node: NodeId, lost: &[Geometry]) -> Formatted {
+        self.inner.borrow_mut().replacement_devices(node, lost)
+    }
+
+    fn may_damage(&self, damage: &Damage<'_>) -> bool {
+        self.inner.borrow().may_damage(damage)
     }
 
     fn client(&mut self, client: ClientId, now: Instant, input: ClientInput, out: &mut dyn ClientOutbox) {

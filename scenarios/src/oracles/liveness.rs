@@ -314,10 +314,16 @@ mod tests {
         let mut group = healed(3);
         group.amnesia.struck(NodeId(0));
         assert_eq!(
-            group.halt(0, HaltCause::Device).unwrap_err().invariant,
+            group.halt(0, HaltCause::Full).unwrap_err().invariant,
             "I19",
             "another cause excuses nothing"
         );
+        for cause in [HaltCause::Device, HaltCause::Foreign] {
+            assert_eq!(healed(3).halt(0, cause).unwrap_err().invariant, "I19", "nothing had struck it");
+            let mut group = healed(3);
+            group.amnesia.struck(NodeId(0));
+            assert_eq!(group.halt(0, cause), Ok(()), "it cannot be read, or is the wrong one");
+        }
         group.amnesia.struck(NodeId(1));
         assert_eq!(group.halt(0, HaltCause::Lost), Ok(()));
         assert_eq!(group.halt(1, HaltCause::Lost).unwrap_err().invariant, "I19", "no quorum is left");
