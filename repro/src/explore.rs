@@ -76,7 +76,7 @@ pub(crate) struct Setting {
 pub(crate) struct Found {
     pub(crate) total: Tally,
     pub(crate) wall: Duration,
-    /// The time that the workers spent exploring, together.
+    /// The processor's time that the workers spent exploring, together.
     pub(crate) busy: Duration,
     pub(crate) case: Option<Case>,
     pub(crate) shrunk: Option<Case>,
@@ -264,7 +264,7 @@ fn worker(
             desk.next += 1;
             (desk.next - 1, sequence)
         };
-        let from = Instant::now();
+        let (from, cpu) = (Instant::now(), thread_nanos());
         // A panic of what is explored is a violation already; the hook must only keep quiet about it.
         let explored = panics::quietly(|| explorer.explore(&sequence));
         let case = match explored {
@@ -279,10 +279,19 @@ fn worker(
                 desk.stop = desk.stop.min(number);
             }
         }
-        if results.send(Explored { number, tally, busy: from.elapsed(), case }).is_err() {
+        // Others may want the same core: what counts is the time that the processor really spent here.
+        let spent = thread_nanos().zip(cpu).map(|(now, then)| Duration::from_nanos(now.saturating_sub(then)));
+        let busy = spent.unwrap_or_else(|| from.elapsed());
+        if results.send(Explored { number, tally, busy, case }).is_err() {
             return;
         }
     }
+}
+
+/// How long the processor has been at this thread, where the kernel says so.
+fn thread_nanos() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split(' ').next()?.parse().ok()
 }
 
 /// The case that a file holds, if it is one.

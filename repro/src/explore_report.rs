@@ -26,7 +26,7 @@ pub(crate) fn opening(setting: &Setting) -> String {
     )
 }
 
-/// Images per second and worker, by the time that workers were at it.
+/// Images per second and core, by the processor's time.
 fn rate(images: u64, busy: Duration) -> u64 {
     (u128::from(images) * 1_000_000_000 / busy.as_nanos().max(1)) as u64
 }

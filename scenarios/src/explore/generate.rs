@@ -45,7 +45,13 @@ pub fn drawn(model: Model, seed: u64) -> Sequence {
             49..=62 => ops.push(story.burst(draw)),
             63..=71 => ops.push(Op::Run(draw.between(1, 1, 40) as u32)),
             72..=84 => ops.push(Op::Settle),
-            85..=90 if snapshots && shape.area > 0 => ops.push(story.snapshot(draw, shape.area)),
+            85..=90 if snapshots && shape.area > 0 => {
+                ops.push(story.snapshot(draw, shape.area));
+                if draw.chance(40, 500_000) {
+                    // A group that may have to wait for the room that the checkpoint makes.
+                    ops.extend([story.append(What::Promise, draw, false), story.burst(draw)]);
+                }
+            }
             91 if snapshots => {
                 story.epoch += 1;
                 ops.push(Op::Configure { epoch: story.epoch, bytes: draw.between(1, 0, 40) as u32 });
@@ -200,6 +206,7 @@ pub fn named(model: Model) -> Vec<Sequence> {
         for slot in 2..=7 {
             syncs.push(Op::FailSync);
             syncs.extend(commit(slot));
+            syncs.extend([snapshot(slot + 1), Settle]);
         }
         add("failed-syncs", syncs);
         // The ring is full: the next group waits for the checkpoint that is being written.
