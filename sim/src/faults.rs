@@ -130,6 +130,7 @@ impl World {
             self.nodes[n].clock.drift(self.now, 0);
             self.rearm(n);
             self.nodes[n].pending_crash = None;
+            self.nodes[n].life_at_heal = self.nodes[n].process.is_some().then_some(self.nodes[n].life);
             self.nodes[n].devices().iter_mut().for_each(|device| device.end_passing_errors());
         }
         scene.healed(Instant::from_nanos(self.now));

@@ -89,6 +89,8 @@ pub(crate) struct Node {
     pub(crate) harvested: u32,
 
     pub(crate) pending_crash: Option<PendingCrash>,
+    /// The life that ran when faults ended.
+    pub(crate) life_at_heal: Option<u32>,
     /// What the crash that falls now tears.
     pub(crate) tear: Option<Tear>,
     /// Whether this life has sent anything.
@@ -125,6 +127,7 @@ impl Default for Node {
             close_due: false,
             harvested: 0,
             pending_crash: None,
+            life_at_heal: None,
             tear: None,
             spoke: false,
             halted: false,
@@ -137,6 +140,7 @@ impl Node {
     pub(crate) fn reset(&mut self, clock: Clock, burst_key: u64, disk: Disk) {
         self.end_life();
         self.life = 0;
+        self.life_at_heal = None;
         self.clock = LocalClock::new(clock);
         self.unseen = if clock.drift != 0 { unseen::DRIFT } else { 0 };
         self.disk = disk;

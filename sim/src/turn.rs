@@ -22,6 +22,9 @@ use seedfast_core::{
     ObservationKind, OperationId, Output, Start, Step, TimerId,
 };
 
+/// How long after a halt a process is started again whose life began before faults ended, in nanoseconds.
+const RESTARTED: u64 = 1_000_000;
+
 /// Whether the output puts a write in flight.
 fn submits_a_write(output: &Output) -> bool {
     matches!(output, Output::Submit { chain, .. } if chain.iter().any(|step| matches!(step, Step::Write { .. })))
@@ -332,7 +335,9 @@ impl World {
         }
         if self.nodes[n].halted {
             self.effects.count(Effect::Halted);
-            self.crash(n, Loss::Process, None, 0, scene);
+            // What it stopped for, an error that it had met and not digested, is over: somebody starts it again.
+            let over = self.nodes[n].life_at_heal == Some(self.nodes[n].life);
+            self.crash(n, Loss::Process, over.then_some(RESTARTED), 0, scene);
             return;
         }
         if let Some(pending) = crash {

@@ -305,6 +305,7 @@ mod tests {
         let late = [at(0).after_millis(8_000).leader(b(1, 0))];
         let (_, violation) = tell(&late, |by, step| judge.see(by, step)).unwrap_err();
         assert_eq!(violation.invariant, "I19");
+        judge.lifecycle(NodeId(0), Incarnation(2), true);
         let (_, violation) = tell(&[at(0).halt("why")], |by, step| judge.see(by, step)).unwrap_err();
         assert_eq!(violation.invariant, "I19");
     }

@@ -19,6 +19,8 @@ struct Node {
     halted: Option<String>,
     /// It refuses to serve from a device that a fault destroyed.
     refuses: bool,
+    /// Its life began before faults ended.
+    early: bool,
 }
 
 /// Who lives, and what has to happen until when.
@@ -51,7 +53,7 @@ impl Liveness {
     pub fn lifecycle(&mut self, node: NodeId, up: bool) {
         let node = &mut self.nodes[usize::from(node.0)];
         // One that stopped for good stays so until its next life.
-        *node = Node { up, halted: None, refuses: !up && node.refuses };
+        *node = Node { up, halted: None, refuses: !up && node.refuses, early: up && self.healed.is_none() };
     }
 
     /// Damage may strike any number of nodes, their snapshots too: nobody owes an answer.
@@ -114,7 +116,9 @@ impl Liveness {
         // Damage can be of the kind that the device itself reports, for good, and a lost device be replaced by a wrong one.
         let lasts = matches!(cause, HaltCause::Device | HaltCause::Foreign);
         self.nodes[index].refuses |= lasts && amnesia.is_struck(index);
-        if self.healed.is_some() && !self.is_excused(index, amnesia) {
+        // An error that it met before may reach it behind: then it is started again, and has to go on.
+        let early = core::mem::take(&mut self.nodes[index].early);
+        if self.healed.is_some() && !early && !self.is_excused(index, amnesia) {
             return broken("I19", format!("{node} stopped after faults had ended: {why}"));
         }
         Ok(())
@@ -243,8 +247,8 @@ mod tests {
     /// A group of `nodes` that run and were healed at second 10; each has installed what is below slot 3.
     fn healed(nodes: u8) -> Group {
         let (mut oracle, mut applied) = (Liveness::new(nodes.into(), BOUND), StablePrefix::new(nodes.into()));
-        (0..nodes).for_each(|node| oracle.lifecycle(NodeId(node), true));
         oracle.healed(second(10));
+        (0..nodes).for_each(|node| oracle.lifecycle(NodeId(node), true));
         let story: Vec<Told> = (0..nodes).map(|node| at(node).install(3, 1)).collect();
         assert_holds(&mut applied, &story);
         Group { oracle, applied, amnesia: Amnesia::new(nodes.into()) }
@@ -296,6 +300,18 @@ mod tests {
         for cause in [HaltCause::Device, HaltCause::Foreign, HaltCause::Full, HaltCause::Lost] {
             assert_eq!(healed(3).halt(0, cause).unwrap_err().invariant, "I19");
         }
+    }
+
+    #[test]
+    fn a_life_that_began_before_faults_ended_may_stop_behind_and_the_next_one_may_not() {
+        let mut group = healed(3);
+        group.oracle.healed = None;
+        group.oracle.lifecycle(NodeId(0), true);
+        group.oracle.healed(second(10));
+        assert_eq!(group.halt(0, HaltCause::Device), Ok(()));
+        group.oracle.lifecycle(NodeId(0), false);
+        group.oracle.lifecycle(NodeId(0), true);
+        assert_eq!(group.halt(0, HaltCause::Device).unwrap_err().invariant, "I19");
     }
 
     #[test]
