@@ -1,7 +1,7 @@
 //! Every scenario of the library holds, does what its story says, and does it again.
 
 use seedfast_scenarios::efficacy::Efficacy;
-use seedfast_scenarios::library::{ALL, EVERYTHING, STANDARD};
+use seedfast_scenarios::library::{ALL, EVERYTHING, NO_GOOD_COPY, SNAPSHOTS, STANDARD};
 use seedfast_sim::{NoTrace, Outcome, Plan, Scenario, World};
 
 fn run(world: &mut World, scenario: &dyn Scenario, seed: u64) -> Outcome {
@@ -79,6 +79,23 @@ fn the_standard_schedule_is_what_it_says() {
         let seen = Efficacy::of(&outcome);
         assert!(seen.crash && seen.partition && seen.leader_change, "seed {seed}: {seen:?}");
         assert!(outcome.effects.contains_key("recovery"));
+    }
+}
+
+/// What they found: a sync that failed before the heal and was reported behind it; a leader that proposed for a slot
+/// that all others had forgotten; a leader without room; a header cut in two by a line that could not be read.
+#[test]
+fn seeds_that_broke_once_hold() {
+    let mut world = World::new();
+    let broke: [(&dyn Scenario, u64); 5] = [
+        (&EVERYTHING, 9_051_014),
+        (&EVERYTHING, 9_099_336),
+        (&SNAPSHOTS, 244),
+        (&SNAPSHOTS, 668),
+        (&NO_GOOD_COPY, 188),
+    ];
+    for (scenario, seed) in broke {
+        assert_eq!(run(&mut world, scenario, seed).broken, None, "{} {seed}", scenario.name());
     }
 }
 

@@ -48,6 +48,8 @@ impl Engine {
             return;
         }
         self.follow(now, from, ballot, out);
+        let first = self.log.first();
+        let forgotten = entries.iter().map(|entry| entry.slot).find(|slot| *slot < first);
         let mut run: Option<(Slot, u32)> = None;
         for entry in entries {
             let slot = entry.slot;
@@ -67,6 +69,11 @@ impl Engine {
             self.acknowledge(now, from, ballot, done, out);
         }
         self.advance_commit(now, from, ballot, commit, out);
+        // Decided and forgotten here, so that nobody may be left to vote for it: its leader has to learn it.
+        if let Some(slot) = forgotten {
+            out.sometimes(true, "a leader proposed for a slot that is forgotten");
+            self.on_catch_up(from, slot, false, out);
+        }
     }
 
     /// Votes for one entry under `ballot`; false if it is not for this acceptor to vote on now.

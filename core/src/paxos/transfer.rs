@@ -6,7 +6,7 @@
 //! inactive area of its device.
 
 use super::Slot;
-use super::engine::Engine;
+use super::engine::{Engine, Role};
 use super::keeper::{ReadingBack, Work};
 use super::sessions::Sessions;
 use super::wire::{Message, SnapshotName};
@@ -190,6 +190,10 @@ impl Engine {
     ) {
         self.note_commit(now, from, decided, out);
         if self.is_useful(name) {
+            // Who lacks what others have forgotten can decide nothing there.
+            if matches!(self.role, Role::Leader(_)) {
+                self.step_down(now, out);
+            }
             self.keeper.offer = Some(Offer { from, name, digest });
         }
     }
