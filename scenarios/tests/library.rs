@@ -83,11 +83,13 @@ fn the_standard_schedule_is_what_it_says() {
 }
 
 /// What they found: a sync that failed before the heal and was reported behind it; a leader that proposed for a slot
-/// that all others had forgotten; a leader without room; a header cut in two by a line that could not be read.
+/// that all others had forgotten; a candidate that forgot, behind a snapshot, votes that it was about to
+/// report; a leader without room; a header cut in two by a line that could not be read.
 #[test]
 fn seeds_that_broke_once_hold() {
     let mut world = World::new();
-    let broke: [(&dyn Scenario, u64); 5] = [
+    let broke: [(&dyn Scenario, u64); 6] = [
+        (&EVERYTHING, 5_002_314),
         (&EVERYTHING, 9_051_014),
         (&EVERYTHING, 9_099_336),
         (&SNAPSHOTS, 244),

@@ -159,10 +159,13 @@ impl Engine {
 
     /// This node's own promise is durable: it counts, and the prepare may leave.
     pub(crate) fn on_own_promise(&mut self, now: Now, ballot: Ballot, out: &mut Outbox) {
-        let Role::Candidate(campaign) = &self.role else { return };
+        let first = self.log.first();
+        let Role::Candidate(campaign) = &mut self.role else { return };
         if campaign.ballot != ballot {
             return;
         }
+        // What was decided and forgotten while this became durable is not open any more: its votes could not be reported.
+        campaign.from = campaign.from.max(first);
         let from = campaign.from;
         self.observe(out, || Observation::Prepare { ballot, from });
         self.send(self.config.voters, &Message::Prepare { ballot, from }, out);
