@@ -38,6 +38,8 @@ struct Shared {
     geometry: Geometry,
     means: Means,
     state: RefCell<State>,
+    #[cfg(test)]
+    refusals: RefCell<Vec<(super::refusals::Refused, i32)>>,
 }
 
 #[derive(Default)]
@@ -91,12 +93,30 @@ impl FileDevice {
         }
         let geometry = Geometry { media: Media::Disk, atomic: 512, alignment, capacity };
         let means = if direct { Means::Direct } else { Means::Buffered };
-        let shared = Rc::new(Shared { file: Rc::new(file), geometry, means, state: RefCell::default() });
+        let shared = Rc::new(Shared {
+            file: Rc::new(file),
+            geometry,
+            means,
+            state: RefCell::default(),
+            #[cfg(test)]
+            refusals: RefCell::default(),
+        });
         Ok(FileDevice { machine: machine.clone(), shared })
     }
 
     pub(super) fn means(&self) -> Means {
         self.shared.means
+    }
+
+    /// The next request of that kind is answered with an error.
+    #[cfg(test)]
+    pub(super) fn refuse(&self, what: super::refusals::Refused, error: i32) {
+        self.shared.refusals.borrow_mut().push((what, error));
+    }
+
+    #[cfg(test)]
+    pub(super) fn refusals(&self) -> usize {
+        self.shared.refusals.borrow().len()
     }
 
     pub(super) fn geometry(&self) -> Geometry {
@@ -348,6 +368,8 @@ fn tag(job: u32, step: usize) -> u64 {
 
 impl Owner for Shared {
     fn completed(self: Rc<Self>, machine: &Rc<Machine>, event: Event) {
+        #[cfg(test)]
+        let event = super::refusals::answer(&mut self.refusals.borrow_mut(), event);
         let (job, step) = ((event.tag >> 32) as u32, event.tag as u32 as usize);
         match &event.request {
             Some(Request::Write { .. }) => self.wrote(machine, job, step, event),

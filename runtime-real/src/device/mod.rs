@@ -8,6 +8,8 @@
 
 mod file;
 mod nvm;
+#[cfg(test)]
+mod refusals;
 
 use crate::machine::Machine;
 use crate::sys_os;
