@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Exit codes: 0 all held; 1 an invariant was violated; 2 usage or environment, or a scenario that panicked when it drew
-//! a plan or made a scene; 3 two runs of one seed differed.
+//! a plan or made a scene; 3 two runs of one seed differed. `show` judges nothing: 0 once the picture is written.
 //!
 //! A process or a scene must not call [`std::process::exit`] (or abort): it would end the whole program with an exit
 //! code of its own and without a verdict, which nothing here can prevent. A process that gives up ends its life with
@@ -35,7 +35,8 @@ use std::time::Duration;
 #[derive(Parser)]
 #[command(name = "seedfast", version, disable_help_subcommand = true)]
 #[command(after_help = "Exit codes: 0 all held; 1 an invariant was violated; 2 usage or environment, or a \
-                        scenario that panicked outside a run; 3 two runs of one seed differed.")]
+                        scenario that panicked outside a run; 3 two runs of one seed differed. `show` judges nothing: \
+                        0 once the picture is written.")]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,

@@ -94,7 +94,7 @@ pub(crate) fn explore(options: &Explore, console: &mut Console<'_>) -> Result<u8
     if !options.json {
         printed(console, &report::opening(&setting))?;
     }
-    let mut found = run(&setting, console);
+    let mut found = run(&setting, console)?;
     if let Some(case) = &found.case {
         console.note("  a violation; making it small\n");
         let images = found.total.images;
@@ -199,10 +199,11 @@ struct Explored {
     number: u64,
     tally: Tally,
     busy: Duration,
-    case: Option<Case>,
+    /// The case of a violation, if there is one; or why the explorer itself failed, which judges nothing.
+    case: Result<Option<Case>, String>,
 }
 
-fn run(setting: &Setting, console: &mut Console<'_>) -> Found {
+fn run(setting: &Setting, console: &mut Console<'_>) -> Result<Found, Trouble> {
     let begun = Instant::now();
     let desk = Mutex::new(Desk { sequences: setting.sequences(), next: 0, images: 0, stop: u64::MAX });
     let (results, arriving) = mpsc::channel::<Explored>();
@@ -215,6 +216,7 @@ fn run(setting: &Setting, console: &mut Console<'_>) -> Found {
         saved: None,
     };
     let mut lowest = u64::MAX;
+    let mut failed = None;
     std::thread::scope(|scope| {
         for _ in 0..setting.jobs {
             let (desk, results) = (&desk, results.clone());
@@ -227,9 +229,13 @@ fn run(setting: &Setting, console: &mut Console<'_>) -> Found {
                 Ok(explored) => {
                     found.total.add(&explored.tally);
                     found.busy += explored.busy;
-                    if explored.case.is_some() && explored.number < lowest {
-                        lowest = explored.number;
-                        found.case = explored.case;
+                    match explored.case {
+                        Ok(Some(case)) if explored.number < lowest => {
+                            lowest = explored.number;
+                            found.case = Some(case);
+                        }
+                        Ok(_) => {}
+                        Err(why) => failed = Some(why),
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -241,8 +247,11 @@ fn run(setting: &Setting, console: &mut Console<'_>) -> Found {
             }
         }
     });
+    if let Some(why) = failed {
+        return Err(Trouble::new(format!("the explorer itself panicked, so nothing is proved: {why}")));
+    }
     found.wall = begun.elapsed();
-    found
+    Ok(found)
 }
 
 fn worker(
@@ -265,17 +274,14 @@ fn worker(
             (desk.next - 1, sequence)
         };
         let (from, cpu) = (Instant::now(), thread_nanos());
-        // A panic of what is explored is a violation already; the hook must only keep quiet about it.
+        // A panic of what is explored is a violation already; the hook must only keep quiet about it. One that comes
+        // out of here is the explorer's own.
         let explored = panics::quietly(|| explorer.explore(&sequence));
-        let case = match explored {
-            Ok(Ok(())) => None,
-            Ok(Err(violation)) => Some(Case::of(&sequence, &violation)),
-            Err(_) => None,
-        };
+        let case = explored.map(|judged| judged.err().map(|violation| Case::of(&sequence, &violation)));
         let tally = explorer.take_tally();
         if let Ok(mut desk) = desk.lock() {
             desk.images += tally.images;
-            if case.is_some() {
+            if !matches!(case, Ok(None)) {
                 desk.stop = desk.stop.min(number);
             }
         }
