@@ -6,7 +6,7 @@ const TEMPLATE: &str = include_str!("../../assets/show.html");
 const STYLE: &str = include_str!("../../assets/show.css");
 
 /// The scripts in the order in which they are put together: each may use what stands in those before it.
-const SCRIPTS: [&str; 12] = [
+const SCRIPTS: [&str; 13] = [
     include_str!("../../assets/data.js"),
     include_str!("../../assets/words.js"),
     include_str!("../../assets/state.js"),
@@ -14,6 +14,7 @@ const SCRIPTS: [&str; 12] = [
     include_str!("../../assets/scale.js"),
     include_str!("../../assets/colours.js"),
     include_str!("../../assets/lanes.js"),
+    include_str!("../../assets/ground.js"),
     include_str!("../../assets/draw.js"),
     include_str!("../../assets/pick.js"),
     include_str!("../../assets/minimap.js"),
