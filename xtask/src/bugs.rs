@@ -175,8 +175,10 @@ impl Bug {
         let moved = std::fs::create_dir_all(&kept).and_then(|()| {
             for old in std::fs::read_dir(&kept)? {
                 let old = old?;
-                // Of an earlier state of the tree: it will not be asked for again.
-                if old.file_name().to_string_lossy().starts_with(&known) {
+                // Of an earlier state of the tree: it will not be asked for again. What follows the name is the state
+                // alone, or it is another flavour's whose name goes on (`release`, `release-without-contracts`).
+                let name = old.file_name();
+                if name.to_string_lossy().strip_prefix(&known).is_some_and(|state| !state.contains('-')) {
                     std::fs::remove_file(old.path())?;
                 }
             }

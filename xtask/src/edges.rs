@@ -4,7 +4,7 @@ use crate::{Verdict, failed, shell};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Every workspace crate and the workspace crates that it may depend on, `DESIGN.md` section 1.
+/// Every workspace crate and the workspace crates that it may depend on, as `ARCHITECTURE.md` lists them.
 const ALLOWED: [(&str, &[&str]); 9] = [
     ("seedfast-core", &[]),
     ("seedfast-sim", &["seedfast-core"]),

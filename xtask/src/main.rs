@@ -20,7 +20,7 @@ const USAGE: &str = "\
 cargo xtask CHORE
 
   ci                         everything that CI does, in its order; stops at the first failure
-  edges                      proves which crate may depend on which (DESIGN.md, section 1)
+  edges                      proves which crate may depend on which (ARCHITECTURE.md)
   tidy                       checks what of the house's style can be checked (the test xtask/tests/tidy.rs)
   determinism [--seeds N]    the same seed gives the same bytes: runs, jobs, environments, profiles, contracts
   golden [--bless]           compares the trace hashes of 100 seeds with xtask/golden/; --bless writes them
