@@ -2,10 +2,10 @@
 
 use crate::address::resolve;
 use crate::machine::{Machine, Owner};
-use crate::stream::{RealStream, remember};
+use crate::stream::RealStream;
 use crate::sys_ring::{Event, Request, Token};
 use crate::sys_socket;
-use seedfast_core::runtime::Error;
+use seedfast_core::runtime::{Error, remember};
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;

@@ -1,10 +1,10 @@
 //! Waiting for streams.
 
 use crate::machine::{Machine, Owner};
-use crate::stream::{RealStream, remember};
+use crate::stream::RealStream;
 use crate::sys_ring::{Event, Request, Token};
 use crate::sys_socket;
-use seedfast_core::runtime::{Error, Listener};
+use seedfast_core::runtime::{Error, Listener, remember};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;

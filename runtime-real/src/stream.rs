@@ -6,7 +6,7 @@
 
 use crate::machine::{Machine, Owner};
 use crate::sys_ring::{Event, Request, Token};
-use seedfast_core::runtime::{Error, Stream};
+use seedfast_core::runtime::{Error, Stream, remember};
 use std::cell::{Cell, RefCell};
 use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
@@ -57,13 +57,6 @@ struct Sending {
     closing: bool,
     closed: bool,
     waker: Option<Waker>,
-}
-
-pub(crate) fn remember(waker: &mut Option<Waker>, cx: &Context<'_>) {
-    match waker {
-        Some(known) if known.will_wake(cx.waker()) => {}
-        _ => *waker = Some(cx.waker().clone()),
-    }
 }
 
 fn wake(waker: &mut Option<Waker>) {

@@ -1,6 +1,7 @@
 //! The alarms of one life over one real timer: that of the earliest.
 
 use seedfast_core::Instant;
+use seedfast_core::runtime::remember;
 use std::collections::BTreeSet;
 use std::task::{Context, Poll, Waker};
 
@@ -62,14 +63,6 @@ impl Alarms {
 
     pub(crate) fn earliest(&self) -> Option<Instant> {
         self.set.first().map(|(due, _)| *due)
-    }
-}
-
-/// Keeps the waker of whoever polled last.
-pub(crate) fn remember(waker: &mut Option<Waker>, cx: &Context<'_>) {
-    match waker {
-        Some(known) if known.will_wake(cx.waker()) => {}
-        _ => *waker = Some(cx.waker().clone()),
     }
 }
 

@@ -1,12 +1,12 @@
 //! A node's, or a client's, view of the simulated world.
 
-use crate::alarms::{Alarms, remember};
+use crate::alarms::Alarms;
 use crate::choices::Choices;
 use crate::device::{Devices, SimDevice};
 use crate::endpoint::{Peers, SimEndpoint};
 use crate::executor::{Executor, SimTask, Spawned};
 use crate::stream::{Path, SimListener, SimStream, Streams, parse};
-use seedfast_core::runtime::{Alarm, Error, Membership, Runtime};
+use seedfast_core::runtime::{Alarm, Error, Membership, Runtime, remember};
 use seedfast_core::{Buffer, Instant, NodeId, Now, ObservationKind, Outbox, Output};
 use std::cell::{Cell, RefCell, RefMut};
 use std::future::{Future, poll_fn};

@@ -4,6 +4,7 @@
 //! run on one thread. A connection has at most a fixed number of requests under way: beyond that its task waits, and
 //! so stops reading, which is how back-pressure reaches the client.
 
+use super::remember;
 use crate::buffer::Buffer;
 use crate::id::{ConnectionId, GroupId, SessionId};
 use crate::input::{Command, Input};
@@ -110,13 +111,6 @@ impl Clients {
         if let Some(driver) = shared.driver.take() {
             driver.wake();
         }
-    }
-}
-
-fn remember(waker: &mut Option<Waker>, cx: &Context<'_>) {
-    match waker {
-        Some(known) if known.will_wake(cx.waker()) => {}
-        _ => *waker = Some(cx.waker().clone()),
     }
 }
 

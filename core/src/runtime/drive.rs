@@ -6,7 +6,7 @@
 //! suffix of it, as `docs/boundary.md` section 1 allows.
 
 use super::clients::Clients;
-use super::{Alarm, Device, Endpoint, Runtime};
+use super::{Alarm, Device, Endpoint, Runtime, remember};
 use crate::buffer::Buffer;
 use crate::id::TimerId;
 use crate::input::{Input, Start};
@@ -24,6 +24,9 @@ use core::task::{Context, Poll, Waker};
 
 /// No burst holds more inputs than this from one source, so that an open batch never waits long.
 const MOST_INPUTS: usize = 1024;
+/// After so many bursts without a wait the other tasks of the thread have their turn: whoever is answered at once (by
+/// memory, by a timer that has passed, by an operation that cannot be done at all) would otherwise keep them out.
+const MOST_BURSTS: u32 = 4;
 
 /// What a process is driven with.
 pub struct Ports<R: Runtime> {
@@ -60,7 +63,7 @@ impl Stop {
     fn is_asked(&self, cx: &Context<'_>) -> bool {
         let mut state = self.0.borrow_mut();
         if !state.asked {
-            state.driver = Some(cx.waker().clone());
+            remember(&mut state.driver, cx);
         }
         state.asked
     }
@@ -128,6 +131,7 @@ pub async fn drive<R: Runtime, P: Process + ?Sized>(
         timers: Timers::default(),
         alarm: runtime.alarm(),
         halted: None,
+        bursts: 0,
     };
     drive.inputs.push(Input::Start(start));
     loop {
@@ -136,9 +140,7 @@ pub async fn drive<R: Runtime, P: Process + ?Sized>(
         if let Some(why) = drive.halted.take() {
             return Ended::Halted(why);
         }
-        // What could not be done at all was answered on the spot: that is the next burst.
-        let more = drive.inputs.is_empty();
-        if more && poll_fn(|cx| drive.poll_harvest(cx, ports)).await == Harvest::Stop {
+        if poll_fn(|cx| drive.poll_harvest(cx, ports)).await == Harvest::Stop {
             return Ended::Stopped;
         }
     }
@@ -158,13 +160,21 @@ struct Drive<'a, R: Runtime> {
     timers: Timers,
     alarm: R::Alarm,
     halted: Option<String>,
+    /// How many there were since the other tasks had their turn.
+    bursts: u32,
 }
 
 impl<R: Runtime> Drive<'_, R> {
-    /// Takes whatever has come; ready if that is anything, or a timer is due.
+    /// Takes whatever has come, behind what could not be done at all and was answered on the spot; ready if there is
+    /// anything, or a timer is due.
     fn poll_harvest(&mut self, cx: &mut Context<'_>, ports: &mut Ports<R>) -> Poll<Harvest> {
         if ports.stop.is_asked(cx) {
             return Poll::Ready(Harvest::Stop);
+        }
+        if self.bursts == MOST_BURSTS {
+            self.bursts = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         for device in &mut ports.devices {
             let _ = device.poll_completed(cx, &mut self.inputs, MOST_INPUTS);
@@ -172,7 +182,12 @@ impl<R: Runtime> Drive<'_, R> {
         let _ = ports.endpoint.poll_receive(cx, &mut self.inputs, MOST_INPUTS);
         let _ = ports.clients.poll_requests(cx, &mut self.inputs, MOST_INPUTS);
         let due = self.alarm.poll_due(cx).is_ready();
-        if due || !self.inputs.is_empty() { Poll::Ready(Harvest::Inputs) } else { Poll::Pending }
+        if due || !self.inputs.is_empty() {
+            self.bursts += 1;
+            return Poll::Ready(Harvest::Inputs);
+        }
+        self.bursts = 0;
+        Poll::Pending
     }
 
     /// One turn for each input, one for each timer that is due, and the end of the burst.

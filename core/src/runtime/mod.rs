@@ -27,7 +27,7 @@ use crate::time::{Instant, Now};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 
 /// A node's view of the outside. A clone is another handle of the same runtime.
 pub trait Runtime: Clone + 'static {
@@ -216,6 +216,14 @@ pub trait Stream: 'static {
 
     /// Closes this half behind everything written; reading goes on.
     fn close(&mut self);
+}
+
+/// Keeps the waker of whoever polled last: what a `poll_` does before it answers that it is pending.
+pub fn remember(waker: &mut Option<Waker>, cx: &Context<'_>) {
+    match waker {
+        Some(known) if known.will_wake(cx.waker()) => {}
+        _ => *waker = Some(cx.waker().clone()),
+    }
 }
 
 /// Reads once: see [`Stream::poll_read`].

@@ -6,7 +6,6 @@
 
 use super::{Means, failure, open_alone};
 use crate::machine::{Machine, Owner};
-use crate::stream::remember;
 use crate::sys_memory::{BLOCK, Block, PAGE};
 use crate::sys_os;
 use crate::sys_ring::{Event, Request, Synced};
@@ -15,7 +14,7 @@ use seedfast_core::buffer::Buffer;
 use seedfast_core::id::OperationId;
 use seedfast_core::input::Input;
 use seedfast_core::outbox::Outbox;
-use seedfast_core::runtime::Error;
+use seedfast_core::runtime::{Error, remember};
 use seedfast_core::storage::{Chain, Completion, Durability, Failure, Geometry, Media, Range, Step};
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -2,14 +2,13 @@
 
 use super::{Means, failure, open_alone};
 use crate::machine::Machine;
-use crate::stream::remember;
 use crate::sys_nvm::Mapping;
 use seedfast_core::buffer::Buffer;
 use seedfast_core::id::OperationId;
 use seedfast_core::input::Input;
 use seedfast_core::nvm::{LINE, Lines, Lowering};
 use seedfast_core::outbox::Outbox;
-use seedfast_core::runtime::Error;
+use seedfast_core::runtime::{Error, remember};
 use seedfast_core::storage::{Chain, Completion, Durability, Failure, Geometry, Range};
 use std::collections::VecDeque;
 use std::fs::File;

@@ -13,10 +13,9 @@ mod table;
 
 pub(crate) use table::{Key, Path, Streams};
 
-use crate::alarms::remember;
 use crate::runtime::SimRuntime;
 use seedfast_core::NodeId;
-use seedfast_core::runtime::{Error, Listener, Stream};
+use seedfast_core::runtime::{Error, Listener, Stream, remember};
 use std::task::{Context, Poll};
 
 /// One end of a byte stream.

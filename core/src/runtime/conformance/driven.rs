@@ -1,6 +1,6 @@
 //! A process that is driven: it is told what the boundary promises, in the order that it promises.
 
-use super::kit::{pause, until};
+use super::kit::{pause, until, yield_now};
 use super::{Case, Site, Verdict, case, claim, machine};
 use crate::buffer::Buffer;
 use crate::id::{DeviceId, GroupId, Incarnation, Kind, NodeId, OperationId, PeerSet, SessionId, TimerId};
@@ -41,6 +41,11 @@ pub(super) fn cases<R: Runtime>() -> Vec<Case<R>> {
             a_process_whose_timer_strikes_all_the_time_still_hears_of_everything_else,
             "a timer that sets itself again and again starves nobody",
             [machine!(a_process_whose_timer_strikes_all_the_time_still_hears_of_everything_else)]
+        ),
+        case!(
+            a_process_that_is_answered_at_once_lets_other_tasks_run,
+            "nobody on the thread starves behind a process that always has something to do",
+            [machine!(a_process_that_is_answered_at_once_lets_other_tasks_run)]
         ),
         case!(
             a_connection_that_is_gone_is_closed_and_hears_nothing,
@@ -264,6 +269,34 @@ impl Process for Auditor {
     }
 }
 
+/// A process that is never idle: what it asks for cannot be done at all, or is a timer that has passed. Each is
+/// answered at once, and it asks again.
+struct Busy {
+    timer: bool,
+    /// How often it still asks.
+    left: u32,
+}
+
+impl Process for Busy {
+    fn turn(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        if !matches!(input, Input::EndOfBurst) {
+            return;
+        }
+        match self.left.checked_sub(1) {
+            None => out.halt("nobody else came to run"),
+            Some(left) if self.timer => {
+                self.left = left;
+                out.timer(TimerId(0), Some(now.monotonic));
+            }
+            Some(left) => {
+                self.left = left;
+                let op = OperationId { incarnation: Incarnation(5), number: left };
+                out.push(Output::Revoke { op, region: 1 });
+            }
+        }
+    }
+}
+
 /// Watches from outside that every input is followed by the end of its burst before outputs take effect.
 #[derive(Default)]
 struct Watch {
@@ -401,6 +434,27 @@ async fn a_process_whose_timer_strikes_all_the_time_still_hears_of_everything_el
     claim!(answered.get() == 20, "{} of 20 requests were answered", answered.get());
     claim!(auditor.struck > 1, "the timer did not strike again");
     found(watch, auditor, &broken)
+}
+
+async fn a_process_that_is_answered_at_once_lets_other_tasks_run<R: Runtime>(
+    runtime: R,
+    site: Site,
+) -> Verdict {
+    for timer in [false, true] {
+        let mut ports = ports(&runtime, &site).await?;
+        let stop = ports.stop.clone();
+        runtime.spawn(async move {
+            for _ in 0..10 {
+                yield_now().await;
+            }
+            stop.ask();
+        });
+        let start = start(&runtime, &site, &ports);
+        let mut busy = Busy { timer, left: 100_000 };
+        let ended = drive(&runtime, &mut busy, start, &mut ports, &mut ()).await;
+        claim!(ended == Ended::Stopped, "by timers: {timer}; the drive ended with {ended:?}");
+    }
+    Ok(())
 }
 
 async fn a_connection_that_is_gone_is_closed_and_hears_nothing<R: Runtime>(

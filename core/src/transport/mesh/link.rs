@@ -3,7 +3,7 @@
 use super::Shared;
 use super::state::Link;
 use crate::id::NodeId;
-use crate::runtime::{Runtime, Stream, read};
+use crate::runtime::{Runtime, Stream, read, remember};
 use crate::time::{Duration, Instant};
 use crate::transport::{Backoff, HELLO, Hello, Refused};
 use alloc::rc::Rc;
@@ -97,10 +97,7 @@ async fn pump<R: Runtime>(shared: &Shared<R>, node: NodeId, stream: &mut R::Stre
         {
             let mut state = shared.state.borrow_mut();
             let Some(peer) = state.peer_mut(node) else { return Poll::Ready(()) };
-            match &peer.sender {
-                Some(known) if known.will_wake(cx.waker()) => {}
-                _ => peer.sender = Some(cx.waker().clone()),
-            }
+            remember(&mut peer.sender, cx);
             if !peer.outgoing.queue().is_empty() {
                 stream.write(peer.outgoing.queue());
             }

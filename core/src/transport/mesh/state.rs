@@ -6,7 +6,7 @@ use crate::id::{MAX_NODES, NodeId};
 use crate::input::Input;
 use crate::outbox::Outbox;
 use crate::random::Random;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, remember};
 use crate::transport::frame::{Decoder, HEADER, HeaderBytes};
 use crate::transport::{Outgoing, Refused};
 use alloc::collections::VecDeque;
@@ -222,10 +222,7 @@ impl<R: Runtime> State<R> {
         most: usize,
     ) -> Poll<()> {
         if self.inbox.is_empty() {
-            match &self.driver {
-                Some(known) if known.will_wake(cx.waker()) => {}
-                _ => self.driver = Some(cx.waker().clone()),
-            }
+            remember(&mut self.driver, cx);
             return Poll::Pending;
         }
         for _ in 0..most {
