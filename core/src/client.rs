@@ -31,6 +31,9 @@ pub enum Verb {
     Query = 3,
     /// A question answered in the log's order, as a command is.
     QueryInLog = 4,
+    /// A command outside every session: carried out at most once for each request, and again for a request sent again.
+    /// The request's session is a name that is handed back; nothing has to be opened.
+    Once = 5,
 }
 
 /// A decoded request.
@@ -68,6 +71,7 @@ impl<'a> Request<'a> {
             2 => Verb::Command,
             3 => Verb::Query,
             4 => Verb::QueryInLog,
+            5 => Verb::Once,
             _ => return Err(Malformed),
         };
         fields.u16()?;

@@ -60,6 +60,23 @@ fn a_retry_is_answered_from_the_session_table() {
 }
 
 #[test]
+fn a_command_outside_every_session_is_carried_out_once_for_each_time_that_it_is_sent() {
+    let mut cluster = three();
+    let leader = cluster.elect();
+    for session in [SessionId::NONE, SessionId::NONE, SessionId(99)] {
+        cluster.request(leader, Verb::Once, session, 1, &7_u64.to_le_bytes());
+        cluster.settle();
+        let bytes = cluster.responses.pop().expect("an answer");
+        let response = Response::decode(&bytes).expect("a response");
+        assert_eq!((response.status, response.session, response.sequence), (Status::Done, session, 1));
+    }
+    cluster.request((leader + 1) % 3, Verb::Once, SessionId::NONE, 2, &7_u64.to_le_bytes());
+    cluster.settle();
+    assert_eq!(statuses(&mut cluster), [Status::NotLeader]);
+    assert_eq!(cluster.nodes[leader].replica.machine().count, 3);
+}
+
+#[test]
 fn an_unformatted_device_is_refused() {
     let mut cluster = three();
     cluster.nodes[0].device.fill(0);

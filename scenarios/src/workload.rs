@@ -62,6 +62,7 @@ settings! {
     register_percent, "register-percent", 0..=100, "How many operations of a hundred are on registers.";
     read_percent, "read-percent", 0..=100, "How many list operations of a hundred are reads.";
     in_log_percent, "in-log-percent", 0..=100, "How many reads of a hundred go through the log.";
+    once_percent, "once-percent", 0..=100, "How many commands of a hundred are sent outside the session, once.";
     think_micros, "think-micros", 0..=10_000_000, "The longest pause between two operations of a client.";
     attempt_millis, "attempt-millis", 1..=60_000, "After how long without an answer another node is asked, at most.";
     patience_millis, "patience-millis", 1..=600_000, "After how long an operation is given up, at most.";
@@ -91,6 +92,7 @@ pub(crate) const EXAMPLE: Workload = Workload {
     register_percent: 25,
     read_percent: 25,
     in_log_percent: 25,
+    once_percent: 0,
     think_micros: 10_000,
     attempt_millis: 200,
     patience_millis: 2_000,

@@ -100,6 +100,7 @@ impl<'a> Commands<'a> {
             1 => Verb::OpenSession,
             2 => Verb::Command,
             4 => Verb::QueryInLog,
+            5 => Verb::Once,
             _ => return Err(Malformed),
         };
         Ok(Command {

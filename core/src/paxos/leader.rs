@@ -9,8 +9,8 @@ use super::timer::Timer;
 use super::wire::{Entry, Message};
 use super::{Ballot, Slot, batch};
 use crate::buffer::Buffer;
-use crate::client::Status;
-use crate::id::{NodeId, PeerSet};
+use crate::client::{Status, Verb};
+use crate::id::{NodeId, PeerSet, SessionId};
 use crate::outbox::Outbox;
 use crate::time::{Instant, Now, WallTime};
 use crate::{ensures, requires};
@@ -408,10 +408,13 @@ impl Engine {
 }
 
 fn commands_seen(batch: &[u8]) -> Vec<CommandSeen> {
+    // Commands of clients that give themselves no name cannot be told apart.
+    let is_named = |command: &Command<'_>| command.verb != Verb::Once || command.session != SessionId::NONE;
     batch::Commands::of(batch)
         .into_iter()
         .flatten()
         .flatten()
+        .filter(is_named)
         .map(|command| CommandSeen { session: command.session, sequence: command.sequence })
         .collect()
 }

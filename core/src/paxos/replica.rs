@@ -124,7 +124,7 @@ impl<M: StateMachine> Replica<M> {
                 let payload = bytes.slice(crate::client::REQUEST_HEADER, bytes.len());
                 engine.submit_read(waiter, payload, out);
             }
-            Verb::OpenSession | Verb::Command | Verb::QueryInLog => {
+            Verb::OpenSession | Verb::Command | Verb::QueryInLog | Verb::Once => {
                 if !matches!(engine.role, Role::Leader(_)) {
                     return engine.refuse(waiter, Status::NotLeader, out);
                 }
@@ -258,6 +258,14 @@ impl<M: StateMachine> Replica<M> {
                             out.sometimes(true, "a command came for a session that is not in the table");
                         }
                         Admission::BeyondWindow => answer(Status::Malformed, &[]),
+                    }
+                }
+                Verb::Once => {
+                    self.reply.clear();
+                    self.machine.apply(self.time, command.payload, &mut self.reply);
+                    answer(Status::Done, &self.reply);
+                    if out.observing() && session != SessionId::NONE {
+                        self.executed.push(CommandSeen { session, sequence });
                     }
                 }
             }

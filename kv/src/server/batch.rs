@@ -38,9 +38,6 @@ const MOST: usize = 1024;
 /// A batch that holds so many bytes takes no more, ...
 const LARGE: usize = 1 << 20;
 
-/// What a command of a client without a session is to the replicas. Whoever sends it twice has it carried out twice.
-const WRITE: Verb = Verb::Command;
-
 impl Batch {
     /// Whether all of it was handed over.
     pub(super) fn is_empty(&self) -> bool {
@@ -86,7 +83,7 @@ impl Batch {
             && connection.has_room()
         {
             let verb = match (command.write, self.in_log) {
-                (true, _) => WRITE,
+                (true, _) => Verb::Once,
                 (false, true) => Verb::QueryInLog,
                 (false, false) => Verb::Query,
             };

@@ -15,9 +15,13 @@ enum What {
     Operation(Operation, OperationIndex),
 }
 
+/// Names of clients that send commands outside every session: no table gives them out.
+const NAMED: u64 = 1 << 63;
+
 /// A request that has not been answered for good.
 pub(super) struct Call {
     what: What,
+    once: bool,
     session: SessionId,
     sequence: u64,
     payload: Vec<u8>,
@@ -30,6 +34,7 @@ impl Call {
     pub(super) fn open(number: u64) -> Self {
         Call {
             what: What::Open,
+            once: false,
             session: SessionId::NONE,
             sequence: OPENINGS + number,
             payload: Vec::new(),
@@ -47,7 +52,17 @@ impl Call {
     ) -> Self {
         let mut payload = Vec::new();
         operation.encode(padding, &mut payload);
-        Call { what: What::Operation(operation, index), session, sequence, payload, attempts: 0, refusals: 0 }
+        let what = What::Operation(operation, index);
+        Call { what, once: false, session, sequence, payload, attempts: 0, refusals: 0 }
+    }
+
+    /// Takes it out of its session: nobody remembers it, so that `client` must not ask again unless it was refused.
+    pub(super) fn outside_sessions(self, client: u64, number: u64) -> Self {
+        Call { once: true, session: SessionId(NAMED | client), sequence: number, ..self }
+    }
+
+    pub(super) fn is_once(&self) -> bool {
+        self.once
     }
 
     pub(super) fn what(&self) -> Option<Operation> {
@@ -72,6 +87,7 @@ impl Call {
         match &self.what {
             What::Open => Verb::OpenSession,
             What::Operation(operation, _) => match operation.question {
+                Question::No if self.once => Verb::Once,
                 Question::No => Verb::Command,
                 Question::Confirmed => Verb::Query,
                 Question::InLog => Verb::QueryInLog,
@@ -81,7 +97,7 @@ impl Call {
 
     /// Whether it changes the store.
     pub(super) fn is_command(&self) -> bool {
-        self.verb() == Verb::Command
+        matches!(self.verb(), Verb::Command | Verb::Once)
     }
 
     /// Whether it has a place in the log.
@@ -93,9 +109,10 @@ impl Call {
         CommandSeen { session: self.session, sequence: self.sequence }
     }
 
-    /// Whether every attempt so far was answered, and refused: then it was certainly never carried out.
+    /// Whether every attempt so far was answered, and refused: then it was certainly never carried out. Answers do not
+    /// say which attempt they belong to: within a session, where several may be under way, only one attempt is certain.
     pub(super) fn certainly_refused(&self) -> bool {
-        self.attempts == 1 && self.refusals == 1
+        self.attempts == self.refusals && (self.once || self.attempts == 1)
     }
 
     /// Whether a response belongs to this call. A session's opening changes the response's session; numbers of

@@ -5,6 +5,8 @@
 //! so that the command takes effect once. It follows hints, backs off, and now and then loses patience: then the
 //! operation is in doubt, its process id is never used again, and the client goes on with the next number.
 //!
+//! Some commands it sends outside its session, as a client of RESP does: these it sends again only if they were refused.
+//!
 //! - [`Client`] is one state machine; [`operations`] says what it asks for and what the answers mean
 //! - [`Ledger`] is what all clients of a run write into
 
@@ -16,7 +18,7 @@ mod tests;
 use crate::history::{End, History, Key};
 use crate::workload::Workload;
 use call::Call;
-use operations::{Operation, Verbs};
+use operations::{Operation, Question, Verbs};
 use seedfast_core::client::{Response, Status};
 use seedfast_core::paxos::observe::CommandSeen;
 use seedfast_core::random::Random;
@@ -73,6 +75,8 @@ pub struct Client {
     sequence: u64,
     /// How many sessions it asked for: names the requests for them.
     opened: u64,
+    /// How many commands it sent outside its session.
+    onces: u64,
     /// How many operations it left in doubt: names its process.
     doubts: u64,
     left: u64,
@@ -101,6 +105,7 @@ impl Client {
             session: SessionId::NONE,
             sequence: 0,
             opened: 0,
+            onces: 0,
             doubts: 0,
             left: match part {
                 Part::Worker { share, .. } => share,
@@ -154,8 +159,7 @@ impl Client {
             ClientInput::Timer { id: ATTEMPT } => self.unanswered(now, ledger, out),
             ClientInput::Timer { id: PATIENCE } => self.give_up(now, ledger, out),
             ClientInput::Timer { .. } => {}
-            // Whichever connection it was: asking once more than needed does no harm.
-            ClientInput::Closed { .. } => self.again_elsewhere(now, out),
+            ClientInput::Closed { .. } => self.disconnected(now, ledger, out),
             ClientInput::Response { bytes, .. } => match Response::decode(&bytes) {
                 Ok(response) => self.answered(now, &response, ledger, out),
                 Err(_) => self.trouble(ledger, "a response is damaged, and a connection is a stream".into()),
@@ -223,9 +227,19 @@ impl Client {
     }
 
     fn begin(&mut self, now: Instant, operation: Operation, ledger: &mut Ledger, out: &mut dyn ClientOutbox) {
-        self.sequence += 1;
         let index = ledger.history.invoke(now.as_nanos(), self.process(), operation.key, operation.function);
+        let once = operation.question == Question::No
+            && matches!(self.part, Part::Worker { .. })
+            && self.workload.once_percent > 0
+            && self.random.below(100) < self.workload.once_percent;
+        self.sequence += u64::from(!once);
         let call = Call::operation(operation, self.workload.padding, index, self.session, self.sequence);
+        let call = if once {
+            self.onces += 1;
+            call.outside_sessions(self.number, self.onces)
+        } else {
+            call
+        };
         if call.is_command() {
             ledger.in_flight += 1;
         }
@@ -266,12 +280,29 @@ impl Client {
         self.wake_after(now, MILLI, 40 * MILLI, out);
     }
 
+    /// Whether what is under way may be carried out and must not be sent again.
+    fn hangs(&self) -> bool {
+        self.call.as_ref().is_some_and(|call| call.is_once() && !call.certainly_refused())
+    }
+
+    fn disconnected(&mut self, now: Instant, ledger: &mut Ledger, out: &mut dyn ClientOutbox) {
+        if self.hangs() {
+            return self.finish(now, End::Info, ledger, out);
+        }
+        // Whichever connection it was: asking once more than needed does no harm.
+        self.again_elsewhere(now, out);
+    }
+
     fn unanswered(&mut self, now: Instant, ledger: &mut Ledger, out: &mut dyn ClientOutbox) {
         if self.call.is_none() {
             return;
         }
         if self.random.below(4) == 0 {
             out.push(ClientOutput::Close { to: self.target });
+        }
+        if self.hangs() {
+            self.target = NodeId((self.target.0 + 1) % self.nodes);
+            return self.finish(now, End::Info, ledger, out);
         }
         self.hints = 0;
         self.target = NodeId((self.target.0 + 1) % self.nodes);
@@ -308,7 +339,7 @@ impl Client {
                 }
                 self.redirected(now, response.leader, ledger, out);
             }
-            Status::InDoubt => self.again_elsewhere(now, out),
+            Status::InDoubt => self.disconnected(now, ledger, out),
             Status::Overloaded => {
                 call.refusals += 1;
                 if self.accepts_refusal(4) {
@@ -320,6 +351,12 @@ impl Client {
             Status::Malformed => {
                 let what = format!("request {} was refused as malformed", response.sequence);
                 self.trouble(ledger, what);
+            }
+            Status::SessionUnknown | Status::Stale if call.is_once() => {
+                self.trouble(
+                    ledger,
+                    format!("{:?} is said of a command outside every session", response.status),
+                );
             }
             Status::SessionUnknown | Status::Stale => {
                 self.session = SessionId::NONE;

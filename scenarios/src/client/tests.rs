@@ -310,3 +310,40 @@ fn replies_are_understood_and_keys_are_complete() {
     assert!(values.len() > 50, "most of them carry values of their own");
     assert_eq!(Duration::from_millis(1).as_nanos(), MILLI);
 }
+
+/// A worker whose commands are all sent outside its session, with the first one under way.
+fn once() -> Play {
+    let workload = Workload { registers: 0, read_percent: 0, once_percent: 100, ..EXAMPLE };
+    let mut play = Play::new(Part::Worker { share: 5, until: u64::MAX }, workload);
+    play.wait();
+    let opening = play.last().sequence;
+    play.answer_as(Status::Done, None, SessionId(77), opening, &[]);
+    assert_eq!((play.last().verb, play.last().session), (Verb::Once, SessionId(1 << 63 | 1)));
+    play
+}
+
+#[test]
+fn a_command_outside_the_session_is_sent_again_after_a_refusal_and_never_after_a_doubt() {
+    let mut play = once();
+    for status in [Status::NotLeader, Status::Overloaded, Status::NotLeader] {
+        let asked = play.asked.len();
+        play.answer(status);
+        assert_eq!(play.kinds(), [(1, "open")]);
+        play.wait();
+        assert_eq!((play.last().verb, play.last().sequence, play.asked.len()), (Verb::Once, 1, asked + 1));
+    }
+    for doubt in [Status::InDoubt, Status::Done] {
+        let mut play = once();
+        let asked = play.asked.len();
+        match doubt {
+            Status::Done => play.turn(ClientInput::Closed { connection: ConnectionId(1), node: NodeId(0) }),
+            status => play.answer(status),
+        }
+        assert_eq!((play.kinds(), play.asked.len()), (vec![(1, "info")], asked));
+        play.wait();
+        assert_eq!((play.last().verb, play.last().sequence), (Verb::Once, 2), "the next one");
+    }
+    let mut play = once();
+    play.wait();
+    assert_eq!(play.kinds(), [(1, "info")], "it was not answered in time");
+}

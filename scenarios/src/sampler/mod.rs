@@ -113,6 +113,7 @@ impl Sketch {
             register_percent: 20,
             read_percent: 20,
             in_log_percent: 20,
+            once_percent: 20,
             think_micros: (2 * cycle).saturating_sub(16_000).min(10_000_000),
             attempt_millis: 300,
             patience_millis: 3_000,
