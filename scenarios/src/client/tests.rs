@@ -312,9 +312,9 @@ fn replies_are_understood_and_keys_are_complete() {
 }
 
 /// A worker whose commands are all sent outside its session, with the first one under way.
-fn once() -> Play {
+fn once(seed: u8) -> Play {
     let workload = Workload { registers: 0, read_percent: 0, once_percent: 100, ..EXAMPLE };
-    let mut play = Play::new(Part::Worker { share: 5, until: u64::MAX }, workload);
+    let mut play = Play::seeded(Part::Worker { share: 5, until: u64::MAX }, workload, seed);
     play.wait();
     let opening = play.last().sequence;
     play.answer_as(Status::Done, None, SessionId(77), opening, &[]);
@@ -324,7 +324,7 @@ fn once() -> Play {
 
 #[test]
 fn a_command_outside_the_session_is_sent_again_after_a_refusal_and_never_after_a_doubt() {
-    let mut play = once();
+    let mut play = once(5);
     for status in [Status::NotLeader, Status::Overloaded, Status::NotLeader] {
         let asked = play.asked.len();
         play.answer(status);
@@ -333,7 +333,7 @@ fn a_command_outside_the_session_is_sent_again_after_a_refusal_and_never_after_a
         assert_eq!((play.last().verb, play.last().sequence, play.asked.len()), (Verb::Once, 1, asked + 1));
     }
     for doubt in [Status::InDoubt, Status::Done] {
-        let mut play = once();
+        let mut play = once(5);
         let asked = play.asked.len();
         match doubt {
             Status::Done => play.turn(ClientInput::Closed { connection: ConnectionId(1), node: NodeId(0) }),
@@ -343,7 +343,7 @@ fn a_command_outside_the_session_is_sent_again_after_a_refusal_and_never_after_a
         play.wait();
         assert_eq!((play.last().verb, play.last().sequence), (Verb::Once, 2), "the next one");
     }
-    let mut play = once();
+    let mut play = once(5);
     play.wait();
     assert_eq!(play.kinds(), [(1, "info")], "it was not answered in time");
 }
