@@ -38,12 +38,13 @@ pub(super) struct Device {
     pub(super) stale: Option<u64>,
 }
 
-/// Decides by the device's first bytes; `bad` are the ranges of the device that could not be read.
+/// Decides by the device's first bytes; `bad` are the ranges of the device that could not be read. Without `expected`
+/// it may be anybody's.
 pub(super) fn device(
     front: &[u8],
     bad: &[Range],
     geometry: &Geometry,
-    expected: &Expected,
+    expected: Option<&Expected>,
     rows: &mut Rows,
 ) -> Result<Device, Refusal> {
     let refuse = |rows: &mut Rows, refusal: Refusal| {
@@ -132,7 +133,7 @@ pub(super) fn device(
     };
     let Metadata { identity, layout, capacity, .. } = &decided.metadata;
     let found = Expected { cluster: identity.cluster, group: identity.group, node: identity.node };
-    if found != *expected {
+    if expected.is_some_and(|expected| found != *expected) {
         let Expected { cluster, group, node } = found;
         return refuse(rows, Refusal::Foreign { cluster, group, node });
     }
@@ -213,7 +214,7 @@ impl<'v> LogView<'v> {
 
     /// The bytes from `position` to the end of its segment.
     #[inline]
-    fn rest(&self, position: u64) -> &'v [u8] {
+    pub(super) fn rest(&self, position: u64) -> &'v [u8] {
         let at = (position % self.layout.lap()) as usize;
         let room = self.layout.segment - position % self.layout.segment;
         &self.bytes[at..at + room as usize]
@@ -221,7 +222,7 @@ impl<'v> LogView<'v> {
 
     /// The frame at `position`, unless a part of it could not be read.
     #[inline]
-    fn frame(&self, position: u64, length: u32) -> Result<Frame<'v>, NoFrame> {
+    pub(super) fn frame(&self, position: u64, length: u32) -> Result<Frame<'v>, NoFrame> {
         let range = Range { at: self.layout.offset(position), length: length.into() };
         if !self.bad.is_empty() && overlaps(self.bad, range) {
             return Err(NoFrame::Unreadable);
@@ -229,7 +230,7 @@ impl<'v> LogView<'v> {
         frame::decode(self.identity.serial, self.rest(position))
     }
 
-    fn is_ours(&self, header: &Header) -> bool {
+    pub(super) fn is_ours(&self, header: &Header) -> bool {
         header.group == self.identity.group && header.cluster == self.identity.cluster
     }
 
@@ -261,7 +262,7 @@ impl<'v> LogView<'v> {
 
     /// The record that follows, verified.
     #[inline]
-    fn next(&self, end: u64, number: u64, previous: u64) -> Option<(u64, Frame<'v>)> {
+    pub(super) fn next(&self, end: u64, number: u64, previous: u64) -> Option<(u64, Frame<'v>)> {
         self.candidates(end, number, previous)
             .find_map(|(at, header)| Some((at, self.frame(at, header.length).ok()?)))
     }

@@ -8,6 +8,7 @@
 //! - [`frame`], [`metadata`], [`mark`]: the encodings
 //! - [`row`], [`refusal`]: what recovery can meet, and why it can refuse
 //! - [`recovery`]: reading a journal back; `decide` is its table, over bytes alone
+//! - [`survey`]: looking at a journal without recovering from it
 //! - [`writer`]: group commit, the durable mark, checkpoints; [`pieces`]: snapshots
 
 mod decide;
@@ -19,6 +20,7 @@ pub mod pieces;
 pub mod recovery;
 pub mod refusal;
 pub mod row;
+pub mod survey;
 pub mod writer;
 
 pub use decide::Expected;

@@ -300,7 +300,7 @@ impl Recovery {
 
     /// The front was read: decide about the metadata, then read what it says is there.
     fn settle_front(&mut self, each: &mut dyn FnMut(Record<'_>), out: &mut Outbox) -> Step {
-        let Setting { geometry, expected, .. } = &self.setting;
+        let (geometry, expected) = (&self.setting.geometry, Some(&self.setting.expected));
         let found = match decide::device(self.image.bytes(), &self.bad, geometry, expected, &mut self.rows) {
             Ok(found) => found,
             Err(refusal) => return Step::Refused(refusal),
