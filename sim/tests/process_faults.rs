@@ -286,6 +286,31 @@ fn a_process_that_halts_is_gone() {
     assert_eq!(stage.lives.len(), 2);
 }
 
+/// Halts 100 ms after its start.
+fn short_lived(toy: &mut Toy, now: Now, input: Input, out: &mut Outbox) {
+    match input {
+        Input::Start(_) => toy.wake(out, now, 100 * MS),
+        Input::Timer { .. } => out.halt("it has met an error before"),
+        _ => {}
+    }
+}
+
+#[test]
+fn only_the_life_that_the_heal_found_is_started_again_when_it_halts() {
+    let lives_of = |schedule: &Schedule| {
+        let mut stage = Stage::new(short_lived);
+        run(1, schedule, &mut stage);
+        stage.lives.iter().map(|life| (life.2, life.3)).collect::<Vec<_>>()
+    };
+    // What it halts for, it met before the heal; what the second life halts for is its own.
+    let found = lives_of(&with(calm(1), 50 * MS, Fault::Heal));
+    assert_eq!(found, [(1, true), (1, false), (2, true), (2, false)]);
+    // The heal starts who is down: that life is none that it found.
+    let started = lives_of(&with(calm(1), 150 * MS, Fault::Heal));
+    assert_eq!(started, [(1, true), (1, false), (2, true), (2, false)]);
+    assert_eq!(lives_of(&calm(1)), [(1, true), (1, false)]);
+}
+
 #[test]
 fn probes_are_counted_and_not_handed_over() {
     let mut stage = Stage::new(|_, _, input, out| out.sometimes(input == Input::EndOfBurst, "a burst ended"));
