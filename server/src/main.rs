@@ -1,11 +1,34 @@
-//! The binary `seedfast-kv`: the key-value service on a real machine. It is not built yet.
+//! The binary `seedfast-kv`: the key-value service on a real machine.
+//!
+//! - [`cli`]: the command line; [`trouble`]: exit codes; [`cluster`], [`size`]: values of flags
+//! - [`identity`]: who a data directory belongs to; [`format`]: how one is made
+//! - [`serve`]: a replica, until [`ending`] says that it is enough; [`local`]: a whole cluster of them, for trying out
 
+mod cli;
+mod cluster;
+mod ending;
+mod format;
+mod identity;
+mod local;
+mod serve;
+mod size;
+mod trouble;
+
+use clap::Parser;
+use cli::{Command, CommandLine};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    eprintln!(
-        "seedfast-kv is not built yet: it needs the real runtime, which comes next; \
-         `cargo run --release -- run` tests its core in simulation"
-    );
-    ExitCode::from(2)
+    let done = match CommandLine::parse().command {
+        Command::Format(options) => format::run(&options),
+        Command::Serve(options) => serve::run(options),
+        Command::Local(options) => local::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            eprintln!("seedfast-kv: {trouble}");
+            trouble.code()
+        }
+    }
 }

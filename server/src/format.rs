@@ -1,0 +1,199 @@
+//! `format`: makes the data directory of one replica.
+
+use crate::cli;
+use crate::identity::{FILE, Identity, JOURNAL, Media, journal};
+use crate::size;
+use crate::trouble::Trouble;
+use seedfast_core::journal::{self as core_journal, FormatError, Standing};
+use seedfast_core::paxos::Config;
+use seedfast_core::runtime::{Device, Error, Runtime};
+use seedfast_core::{
+    Buffer, Completion, Durability, Geometry, GroupId, Incarnation, Input, OperationId, PeerSet, Step,
+};
+use seedfast_kv::Limits;
+use seedfast_runtime_real::{Options, RealRuntime, device};
+use std::fs;
+use std::future::poll_fn;
+use std::io;
+use std::path::Path;
+
+/// The one group that serves every key.
+pub(crate) const GROUP: GroupId = GroupId(1);
+/// The smallest journal, in bytes.
+const SMALLEST: u64 = 16 << 20;
+/// Every size is a multiple of this, in bytes, so that no device loses a part of a block.
+const GRAIN: u64 = 4096;
+/// The log takes a quarter of the journal, and no more than this: recovery holds it in memory.
+const LOG_MOST: u64 = 256 << 20;
+
+/// How many bytes of a journal of `size` bytes are log.
+fn log_of(size: u64) -> u64 {
+    (size / 4).min(LOG_MOST)
+}
+
+/// What the store takes: a quarter of what the log leaves, because each of two snapshot areas must hold all of it, small
+/// keys and values with what their encoding adds. It is part of the state machine's definition, so it follows from the
+/// size alone, which the cluster's identity vouches for.
+pub(crate) fn limits(size: u64) -> Limits {
+    let total = (size - log_of(size)) / 4;
+    Limits { total: total.min(Limits::DEFAULT.total as u64) as usize, ..Limits::DEFAULT }
+}
+
+/// How a replica on a journal of `size` bytes behaves.
+pub(crate) fn config(size: u64, voters: PeerSet) -> Config {
+    let mut config = Config::new(GROUP, voters);
+    config.log_bytes = config.log_bytes.min(log_of(size) / 2);
+    config.snapshot_bytes = config.snapshot_bytes.min(log_of(size) / 4);
+    config
+}
+
+fn layout(geometry: &Geometry) -> core_journal::Options {
+    let options = core_journal::Options::of(geometry);
+    let unit = u64::from(geometry.alignment.max(geometry.atomic)).max(64);
+    // A segment holds a whole batch, and a few of them can be freed while others are written.
+    let log = log_of(geometry.capacity);
+    let segments = if log < 16 << 19 { 4 } else { 16 };
+    let segment = log / segments / unit * unit;
+    let rest = geometry.capacity - 2 * options.copy - 2 * unit - segment * segments;
+    core_journal::Options { area: rest / 2 / unit * unit, segment, segments: segments as u32, ..options }
+}
+
+/// Makes the data directory.
+///
+/// # Errors
+/// What makes no sense or does not work; then everything is as it was.
+pub(crate) fn run(options: &cli::Format) -> Result<(), Trouble> {
+    let cli::Format { id, cluster, data, name, size, nvm, replacement } = options;
+    cluster.replica(*id).map_err(Trouble::usage)?;
+    let identity = Identity {
+        cluster: cluster.id(name.as_deref(), *size),
+        name: name.clone(),
+        node: *id,
+        members: cluster.clone(),
+        media: if *nvm { Media::Nvm } else { Media::Disk },
+        size: *size,
+        standing: if *replacement { Standing::Replacement } else { Standing::Founding },
+    };
+    make(&identity, data)?;
+    println!("{}: replica {} of cluster {:032x}", data.display(), id.0, identity.cluster.0);
+    println!(
+        "journal of {}, which holds {} of keys and values",
+        size::print(*size),
+        size::print(limits(*size).total as u64)
+    );
+    Ok(())
+}
+
+/// Makes `directory` for `identity`.
+///
+/// # Errors
+/// What makes no sense or does not work; then everything is as it was.
+pub(crate) fn make(identity: &Identity, directory: &Path) -> Result<(), Trouble> {
+    let at = directory.display();
+    if identity.size < SMALLEST || !identity.size.is_multiple_of(GRAIN) {
+        return Err(Trouble::usage(format!(
+            "--size: a journal has at least {} and whole blocks of {GRAIN} bytes",
+            size::print(SMALLEST)
+        )));
+    }
+    let refused = |why: &io::Error| Trouble::usage(format!("{at} cannot be made: {why}"));
+    let was_there = match fs::read_dir(directory) {
+        Ok(mut entries) => match entries.next() {
+            None => true,
+            Some(_) if directory.join(FILE).exists() => {
+                return Err(Trouble::usage(format!(
+                    "{at} is a data directory already, and formatting it again would make the replica forget what it \
+                     promised: serve from it, or name another directory"
+                )));
+            }
+            Some(_) => {
+                return Err(Trouble::usage(format!(
+                    "{at} is not empty: name a directory that is, or a new one"
+                )));
+            }
+        },
+        Err(why) if why.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(directory).map_err(|why| refused(&why))?;
+            false
+        }
+        Err(why) => return Err(refused(&why)),
+    };
+    let made = fill(identity, directory);
+    if made.is_err() {
+        for file in [FILE, "identity.new", JOURNAL] {
+            let _ = fs::remove_file(directory.join(file));
+        }
+        if !was_there {
+            let _ = fs::remove_dir(directory);
+        }
+    }
+    made
+}
+
+fn fill(identity: &Identity, directory: &Path) -> Result<(), Trouble> {
+    let trouble = |why: Error| Trouble::usage(why.to_string());
+    device::create(journal(directory), identity.size).map_err(trouble)?;
+    let (owned, name) = (identity.clone(), identity.device(directory));
+    seedfast_runtime_real::run(
+        Options::new(),
+        move |runtime| async move { write(&runtime, &owned, &name).await },
+    )
+    .map_err(trouble)??;
+    // Last: a directory with an identity has a journal that is whole.
+    identity
+        .write(directory)
+        .map_err(|why| Trouble::usage(format!("{}: {why}", directory.join(FILE).display())))
+}
+
+/// Writes what an empty journal holds to the device `name`, durably.
+async fn write(runtime: &RealRuntime, identity: &Identity, name: &str) -> Result<(), Trouble> {
+    let mut device = runtime.device(name).await.map_err(|why| Trouble::usage(why.to_string()))?;
+    let geometry = device.geometry();
+    let entropy = runtime.entropy();
+    let mut serial = [0; 8];
+    serial.copy_from_slice(&entropy[..8]);
+    let owner = core_journal::Identity {
+        cluster: identity.cluster,
+        group: GROUP,
+        node: identity.node,
+        serial: u64::from_le_bytes(serial),
+        standing: identity.standing,
+    };
+    let contents = core_journal::format(&owner, &geometry, &layout(&geometry));
+    let contents = contents.map_err(|why: FormatError| Trouble::usage(format!("{name}: {why}")))?;
+    let steps = contents.into_iter().map(|(at, bytes)| Step::Write { at, buffer: Buffer::from(bytes) });
+    let op = OperationId { incarnation: Incarnation(1), number: 1 };
+    device.submit(op, steps.collect(), Durability::Durable);
+    let mut inputs = Vec::new();
+    poll_fn(|cx| device.poll_completed(cx, &mut inputs, 1)).await;
+    match inputs.pop() {
+        Some(Input::Completed { result: Completion::Done, .. }) => Ok(()),
+        other => Err(Trouble::usage(format!("{name} cannot be written: {other:?}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seedfast_core::journal::Layout;
+
+    #[test]
+    fn whatever_the_store_takes_fits_a_snapshot_area_and_batches_fit_the_segments() {
+        for size in [SMALLEST, 64 << 20, 256 << 20, 1 << 30, 1 << 36] {
+            for geometry in [
+                Geometry::disk(size),
+                Geometry { alignment: 4096, ..Geometry::disk(size) },
+                Geometry::nvm(size),
+            ] {
+                let options = layout(&geometry);
+                let layout = Layout::new(&geometry, &options).expect("it fits");
+                // An entry takes nine bytes more than its key and value, a piece of a snapshot a little.
+                assert!(limits(size).total as u64 / 8 * 15 <= layout.area, "{size}");
+                let config = config(size, PeerSet::first(3));
+                assert_eq!(config.validate(), Ok(()));
+                assert!(u64::from(config.batch_bytes) + 1024 < layout.segment, "{size}");
+                assert!(config.log_bytes <= layout.lap() / 2);
+            }
+        }
+    }
+}
