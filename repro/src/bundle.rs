@@ -7,13 +7,14 @@
 use crate::files;
 use crate::identity::Identity;
 use crate::layout;
+use crate::recorded::Recorded;
 use crate::trouble::Trouble;
 use seedfast_sim::{Outcome, Plan};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// The format that this build writes, and the only one that it reads.
-pub const FORMAT: i64 = 1;
+/// The format that this build writes. It reads those of all earlier builds too: format 1 knew no `events`.
+pub const FORMAT: i64 = 2;
 
 /// What is written about a failing seed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,9 @@ pub struct Bundle {
     pub build: Identity,
     /// What is run.
     pub plan: Plan,
+    /// What is kept of its events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<Recorded>,
 }
 
 /// What a run showed.
@@ -81,6 +85,12 @@ struct HeadText<'a> {
     build: &'a Identity,
 }
 
+/// What stands below the plan.
+#[derive(Serialize)]
+struct TailText<'a> {
+    events: &'a Recorded,
+}
+
 /// What a bundle of any format is expected to say.
 #[derive(Deserialize)]
 struct Head {
@@ -112,7 +122,14 @@ impl Bundle {
             plan_hash: plan_hash(scenario, seed, &plan)?,
             build: Identity::current().clone(),
             plan,
+            events: None,
         })
+    }
+
+    /// The same with the events of a trace of its run, so that a later build can name the first one that is not the
+    /// same.
+    pub fn with_events(self, trace: &[u8]) -> Self {
+        Bundle { events: Recorded::of(trace), ..self }
     }
 
     /// The file's name: the scenario and the seed.
@@ -138,6 +155,10 @@ impl Bundle {
         let mut body = toml::to_string(&head).map_err(|error| unwritable(&error))?;
         body.push('\n');
         body.push_str(&layout::table("plan", &self.plan).map_err(|error| unwritable(&error))?);
+        if let Some(events) = &self.events {
+            body.push_str("\n# The events of the run, for `replay --check`; they may be cut off.\n");
+            body.push_str(&toml::to_string(&TailText { events }).map_err(|error| unwritable(&error))?);
+        }
         let name = self.file_name();
         Ok(format!(
             "# A failing seed of {program}. This replays it:\n\
@@ -158,12 +179,12 @@ impl Bundle {
             Trouble::new(format!("{name} is no bundle that can be read: {}", located(&error, text)))
         })?;
         match head.format {
-            Some(FORMAT) => {}
+            Some(1..=FORMAT) => {}
             Some(other) => {
                 let commit = head.build.and_then(|build| build.commit);
                 let commit = commit.map_or_else(String::new, |commit| format!(" (commit {commit})"));
                 return Err(Trouble::new(format!(
-                    "{name} is a bundle of format {other}, this build reads format {FORMAT}; replay it with the \
+                    "{name} is a bundle of format {other}, this build reads formats 1 to {FORMAT}; replay it with the \
                      build that wrote it{commit}"
                 )));
             }
@@ -294,7 +315,7 @@ mod tests {
             ("<html>".to_owned(), "line 1"),
             (String::new(), "is no bundle"),
             ("a = 1".to_owned(), "is no bundle"),
-            (text.replace("format = 1", "format = 9"), "format 9, this build reads format 1"),
+            (text.replace("format = 2", "format = 9"), "format 9, this build reads formats 1 to 2"),
             (text.replace("seed = 1", "sede = 1"), "sede"),
             (text.replace("\"heal\"", "\"hail\""), "hail"),
             (text[..text.len() / 2].to_owned(), "it"),

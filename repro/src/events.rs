@@ -231,6 +231,21 @@ pub(crate) fn at_offset(trace: &[u8], offset: u64, words: &Words) -> Found {
     none(number + 1, before.map(|event| shortened(&teller.tell(&event))), "(the trace ends here)")
 }
 
+/// The event of a number, from 1: the one before it, its text, and who made it.
+pub(crate) fn numbered(trace: &[u8], number: u64, words: &Words) -> (Option<String>, String, Option<Origin>) {
+    let mut teller = Teller::new(words);
+    let mut before = None;
+    for event in Reader::new(trace).into_iter().flatten().map_while(Result::ok) {
+        teller.hear(&event);
+        if event.index == number {
+            let before = before.map(|event| shortened(&teller.tell(&event)));
+            return (before, teller.tell(&event), Some(Origin::of(&event)));
+        }
+        before = Some(event);
+    }
+    (before.map(|event| shortened(&teller.tell(&event))), "(the trace ends here)".to_owned(), None)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,10 +3,11 @@
 //! - [`cli`]: the command line, for the scenarios of this repository or for a user's own
 //! - [`campaign`]: many seeds on many workers, one result that does not depend on how many
 //! - [`rerun`]: the same seed, the same bytes, or the first event that differs
-//! - [`bundle`]: a failing seed as one text file; [`identity`]: the build that saw it
+//! - [`bundle`]: a failing seed as one text file; [`recorded`]: the events in it; [`identity`]: the build that saw it
 //! - [`replay`]: one run, looked at closely; `show`: the same as a picture
 #![forbid(unsafe_code)]
 
+mod base64;
 mod board;
 pub mod bundle;
 pub mod campaign;
@@ -23,6 +24,7 @@ mod json;
 pub mod layout;
 mod panics;
 mod progress;
+pub mod recorded;
 pub mod replay;
 mod report;
 pub mod rerun;

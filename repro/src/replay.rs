@@ -7,8 +7,9 @@ use crate::execute;
 use crate::files;
 use crate::identity::Identity;
 use crate::panics::quietly;
+use crate::recorded::Found;
 use crate::report;
-use crate::rerun::{self, Mismatch, Reference, Subject};
+use crate::rerun::{self, Difference, Mismatch, Reference, Subject};
 use crate::scenarios::{self, printed};
 use crate::seeds;
 use crate::text::{Console, Paint};
@@ -101,11 +102,12 @@ pub(crate) fn replay(
     }
     printed(console, &told(&case, options, &replayed, paint))?;
 
-    let mut mismatch = None;
+    let (mut mismatch, mut is_another_build_s) = (None, false);
     if let Some(verdict) = recorded(&case).filter(|_| !replayed.is_cut)
         && verdict.trace_hash != bundle::hash(replayed.outcome.trace_hash)
     {
         mismatch = explain(&case, options, verdict, &differences, &replayed, console)?;
+        is_another_build_s = mismatch.is_none();
     }
     if options.check && mismatch.is_none() {
         let plan = case.plan.clone();
@@ -117,12 +119,19 @@ pub(crate) fn replay(
         if mismatch.is_none() {
             printed(
                 console,
-                "  checked      a cold world and one that ran other seeds gave the same bytes\n",
+                if is_another_build_s {
+                    "  checked      this build repeats itself, but the bundle recorded something else: see above\n"
+                } else {
+                    "  checked      a cold world and one that ran other seeds gave the same bytes\n"
+                },
             )?;
         }
     }
     if let Some(mismatch) = mismatch {
         printed(console, &format!("\n{}", report::mismatch(&mismatch, paint)))?;
+        return Ok(3);
+    }
+    if options.check && is_another_build_s {
         return Ok(3);
     }
     Ok(u8::from(replayed.outcome.broken.is_some()))
@@ -304,6 +313,18 @@ fn told(case: &Case, options: &Replay, replayed: &Replayed, paint: Paint) -> Str
     text
 }
 
+/// The first event in which today's run leaves the one that the bundle recorded; or why it cannot be named.
+fn against_recorded(case: &Case, replayed: &Replayed) -> (Option<Difference>, &'static str) {
+    let events = case.bundle.as_ref().and_then(|bundle| bundle.events.as_ref());
+    let Some(events) = events else { return (None, "the bundle keeps no events") };
+    let words = Words::of(case.scenario, case.seed, &case.plan);
+    match events.compare(&replayed.trace, &words) {
+        Found::Different(difference) => (Some(*difference), ""),
+        Found::Same => (None, "the events that the bundle keeps are the same"),
+        Found::Unreadable(why) => (None, why),
+    }
+}
+
 /// The trace is not the one that the bundle recorded: because of the build, or because a run does not repeat itself?
 fn explain(
     case: &Case,
@@ -327,14 +348,21 @@ fn explain(
     if let Some(mismatch) = checked.transpose()?.flatten() {
         return Ok(Some(mismatch));
     }
+    let (difference, why_unknown) = against_recorded(case, replayed);
     if differences.is_empty() {
         let between =
             format!("between the run that the bundle recorded (trace {}) and this one", verdict.trace_hash);
-        return Ok(Some(Mismatch { scenario: scenario.name(), seed, between, difference: None }));
+        return Ok(Some(Mismatch { scenario: scenario.name(), seed, between, difference }));
     }
+    let shown = difference.map_or_else(
+        || format!("  the first event that differs cannot be named: {why_unknown}\n"),
+        |difference| report::difference(&difference, console.paint()),
+    );
     printed(
         console,
-        "  this build repeats itself, so the difference comes from the build: check out the bundle's\n",
+        &format!(
+            "\n{shown}\n  this build repeats itself, so the difference comes from the build: check out the bundle's\n"
+        ),
     )?;
     if let Some(checkout) = case.bundle.as_ref().and_then(|bundle| bundle.build.checkout()) {
         printed(console, &format!("  it was       {checkout}\n"))?;

@@ -4,7 +4,7 @@ use crate::bundle;
 use crate::campaign::{Campaign, Findings, Signature, Stuck};
 use crate::duration::human;
 use crate::identity::{self, Identity};
-use crate::rerun::{Mismatch, Origin};
+use crate::rerun::{Difference, Mismatch, Origin};
 use crate::run::Setting;
 use crate::tally::{Frequency, Tally};
 use crate::text::{Paint, count, grouped, percent};
@@ -219,6 +219,25 @@ fn suspects(origin: Option<Origin>) -> String {
     format!("  {what};\n  the usual suspects: {USUAL};\n  {remedy}\n")
 }
 
+/// The first event that differs, with both sides of it and what is before it.
+pub(crate) fn difference(difference: &Difference, paint: Paint) -> String {
+    let Difference { offset, event, last, before, first, second, sides, .. } = difference;
+    let offset =
+        offset.map_or_else(String::new, |offset| format!(" (byte {} of the trace)", grouped(offset)));
+    let number = grouped(*event);
+    let mut text = if event == last {
+        format!("  the first event that differs is number {number}{offset}:\n")
+    } else {
+        format!("  the first event that differs is one of numbers {number} to {}{offset}:\n", grouped(*last))
+    };
+    if let Some(before) = before {
+        let _ = writeln!(text, "    {}", paint.dim(&format!("both    {before}")));
+    }
+    let [one, other] = sides;
+    let _ = writeln!(text, "    {one:<6}  {first}\n    {other:<6}  {second}");
+    text
+}
+
 /// Two runs that differed, with both sides of the first event that does.
 pub(crate) fn mismatch(mismatch: &Mismatch, paint: Paint) -> String {
     let Mismatch { scenario, seed, between, difference } = mismatch;
@@ -227,18 +246,7 @@ pub(crate) fn mismatch(mismatch: &Mismatch, paint: Paint) -> String {
         paint.bad("NOT THE SAME")
     );
     match difference {
-        Some(difference) => {
-            let _ = writeln!(
-                text,
-                "  the first event that differs is number {} (byte {} of the trace):",
-                grouped(difference.event),
-                grouped(difference.offset)
-            );
-            if let Some(before) = &difference.before {
-                let _ = writeln!(text, "    {}", paint.dim(&format!("both    {before}")));
-            }
-            let _ = writeln!(text, "    first   {}\n    second  {}", difference.first, difference.second);
-        }
+        Some(difference) => text.push_str(&self::difference(difference, paint)),
         None => {
             text.push_str("  no further pair of runs differed, so the first event that differs is unknown\n")
         }

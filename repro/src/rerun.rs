@@ -25,10 +25,12 @@ pub struct Mismatch {
 /// The first event that differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// Offset in the trace of the first byte that differs.
-    pub offset: u64,
+    /// Offset in the trace of the first byte that differs, if that is known.
+    pub offset: Option<u64>,
     /// Number of the event that it belongs to, from 1.
     pub event: u64,
+    /// The last event that may be the first to differ: `event` itself, unless only marks could be compared.
+    pub last: u64,
     /// The event before, which both runs share.
     pub before: Option<String>,
     /// The event in the first run.
@@ -37,6 +39,8 @@ pub struct Difference {
     pub second: String,
     /// Who made it; none if it is nobody's.
     pub origin: Option<Origin>,
+    /// What the two runs are called.
+    pub sides: [&'static str; 2],
 }
 
 /// What the first run left to compare with.
@@ -111,7 +115,7 @@ fn against(world: &mut World, subject: Subject<'_>, reference: &[u8]) -> Result<
 }
 
 /// Describes the difference between two traces whose first differing byte is at `offset`.
-fn difference_at(offset: u64, first: &[u8], second: &[u8], words: &Words) -> Difference {
+pub(crate) fn difference_at(offset: u64, first: &[u8], second: &[u8], words: &Words) -> Difference {
     let (in_first, in_second) =
         (events::at_offset(first, offset, words), events::at_offset(second, offset, words));
     let (mut first_text, mut second_text) = (in_first.text, in_second.text);
@@ -122,13 +126,16 @@ fn difference_at(offset: u64, first: &[u8], second: &[u8], words: &Words) -> Dif
     }
     // Where one run was judged or heard of a client and the other went on, that one is what differs.
     let origin = in_first.origin.max(in_second.origin);
+    let event = in_first.number.min(in_second.number);
     Difference {
-        offset,
+        offset: Some(offset),
         origin,
-        event: in_first.number.min(in_second.number),
+        event,
+        last: event,
         before: in_first.before,
         first: first_text,
         second: second_text,
+        sides: ["first", "second"],
     }
 }
 

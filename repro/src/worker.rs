@@ -2,6 +2,7 @@
 
 use crate::board::{Board, Item, Recheck, Task};
 use crate::bundle::Bundle;
+use crate::campaign::EXAMPLES;
 use crate::events::{self, Words};
 use crate::execute;
 use crate::panics;
@@ -10,6 +11,7 @@ use crate::seeds::is_sampled;
 use crate::trouble::Trouble;
 use seedfast_sim::trace::NoTrace;
 use seedfast_sim::{Outcome, Plan, World};
+use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
@@ -62,6 +64,7 @@ pub(crate) struct Ran {
 /// Works until the board has nothing left.
 pub(crate) fn work(worker: usize, board: &Board, percent: u8, reports: &Sender<Vec<Report>>) {
     let mut world = World::new();
+    let mut wanted = Wanted::default();
     let mut post = Post { reports, waiting: Vec::new(), sent: Instant::now() };
     let ended = panics::caught(|| {
         loop {
@@ -69,7 +72,7 @@ pub(crate) fn work(worker: usize, board: &Board, percent: u8, reports: &Sender<V
                 Task::End => return,
                 Task::Run(item) => {
                     board.watch(worker, Some(item));
-                    let result = first(&mut world, board, item, percent);
+                    let result = first(&mut world, &mut wanted, board, item, percent);
                     board.watch(worker, None);
                     let (report, again) = match result {
                         Ok((ran, again)) => (Report::Ran(Box::new(ran)), again),
@@ -134,8 +137,31 @@ impl Post<'_> {
 /// What goes back onto the board.
 type Again = Option<(Item, Option<Vec<u8>>, u128)>;
 
+/// Which failures may be shown and saved: of each signature the first few and the quickest. Only their bundles keep
+/// events, which would cost the other ones time. Seeds come in ascending order to a worker, so what is among the first
+/// few of a campaign is among its worker's.
+#[derive(Default)]
+struct Wanted(BTreeMap<(&'static str, String), (usize, u64)>);
+
+impl Wanted {
+    fn is(&mut self, failure: &Failure) -> bool {
+        let key = (failure.scenario, failure.invariant.clone());
+        let (seen, fewest) = self.0.entry(key).or_insert((0, u64::MAX));
+        *seen += 1;
+        let is_quickest = failure.event < *fewest;
+        *fewest = failure.event.min(*fewest);
+        is_quickest || *seen <= EXAMPLES
+    }
+}
+
 /// Runs a seed for the first time, and if it fails, its bundle.
-fn first(world: &mut World, board: &Board, item: Item, percent: u8) -> Result<(Ran, Again), Trouble> {
+fn first(
+    world: &mut World,
+    wanted: &mut Wanted,
+    board: &Board,
+    item: Item,
+    percent: u8,
+) -> Result<(Ran, Again), Trouble> {
     let plan = execute::plan(item.scenario, item.seed)?;
     let subject = Subject { scenario: item.scenario, seed: item.seed, plan: &plan };
     let is_sampled = is_sampled(item.seed, percent) || (item.is_first && percent > 0);
@@ -149,7 +175,10 @@ fn first(world: &mut World, board: &Board, item: Item, percent: u8) -> Result<(R
     let hash = outcome.trace_hash;
     let mut ran = Ran { item, outcome, failure: None, mismatch: None, is_rechecked: is_sampled };
     if ran.outcome.broken.is_some() {
-        let (failure, mismatch, replayed) = confirm(world, item, plan, &ran.outcome, bytes.as_deref())?;
+        let (mut failure, mismatch, replayed) = confirm(world, item, plan, &ran.outcome, bytes.as_deref())?;
+        if failure.repeats && wanted.is(&failure) {
+            failure.bundle = failure.bundle.with_events(&replayed);
+        }
         (ran.failure, ran.mismatch, ran.is_rechecked) = (Some(failure), mismatch, true);
         bytes = bytes.or(Some(replayed));
     }

@@ -170,6 +170,48 @@ fn a_bundle_of_another_build_says_what_differs_and_is_no_mismatch() {
 }
 
 #[test]
+fn the_first_event_that_differs_from_the_recorded_ones_is_named_with_both_sides() {
+    let scratch = Scratch::new("recorded");
+    let ran = seedfast(&["run", "another-build", "--seeds", "3..4", "--out", scratch.path()]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let path = scratch.file("another-build-3.repro");
+    let (before, after) = (scratch.file("before"), scratch.file("after"));
+    assert_eq!(seedfast(&["replay", &path, "--check", "--trace", &before]).code, 1);
+    fakes::BUILD.store(7, std::sync::atomic::Ordering::Relaxed);
+    let foreign = edit(&path, "compiler = \"", "compiler = \"not ");
+    let theirs = seedfast(&["replay", &foreign, "--trace", &after]);
+    let checked = seedfast(&["replay", &foreign, "--check"]);
+    let ours = seedfast(&["replay", &path]);
+    let text = String::from_utf8(read(&foreign)).expect("a bundle is text");
+    let cut = text.split("\n# The events of the run").next().expect("it has events");
+    std::fs::write(&foreign, cut.replace("format = 2", "format = 1")).expect("there is room");
+    let old = seedfast(&["replay", &foreign]);
+    fakes::BUILD.store(0, std::sync::atomic::Ordering::Relaxed);
+
+    let (before, after) = (read(before), read(after));
+    let at = before.iter().zip(&after).position(|(a, b)| a != b).expect("they differ");
+    let reader = seedfast_sim::trace::Reader::new(&before).expect("a trace");
+    let number = reader.event_at(at as u64).expect("an event").index;
+    for ran in [&theirs, &checked, &ours] {
+        assert!(
+            ran.out.contains(&format!("the first event that differs is number {number} ")),
+            "{}",
+            ran.out
+        );
+        assert!(ran.out.contains("    bundle  ") && ran.out.contains("    here    "), "{}", ran.out);
+        assert!(
+            ran.out.contains("8 bytes 0400000000000000") && ran.out.contains("8 bytes 0b00000000000000"),
+            "{}",
+            ran.out
+        );
+    }
+    assert!(theirs.out.contains("this build repeats itself"), "{}", theirs.out);
+    assert_eq!((theirs.code, checked.code, ours.code), (1, 3, 3));
+    assert!(old.out.contains("cannot be named: the bundle keeps no events"), "{}", old.out);
+    assert_eq!(old.code, 1, "{old:?}");
+}
+
+#[test]
 fn the_same_build_with_another_trace_is_exit_3() {
     let scratch = Scratch::new("same-build");
     let changed = edit(&bundle(&scratch), "trace_hash = \"", "trace_hash = \"f0");
@@ -196,7 +238,7 @@ fn what_cannot_be_replayed_is_one_sentence_and_exit_2() {
     let future = format!("{path}.future");
     std::fs::write(
         &future,
-        String::from_utf8(read(&path)).expect("text").replace("format = 1", "format = 2"),
+        String::from_utf8(read(&path)).expect("text").replace("format = 2", "format = 3"),
     )
     .expect("there is room");
     let senseless = format!("{path}.senseless");
@@ -214,7 +256,7 @@ fn what_cannot_be_replayed_is_one_sentence_and_exit_2() {
         (&["replay", &strange], "did you mean `broken`?"),
         (&["replay", &html], "is no bundle"),
         (&["replay", &binary], "is not text"),
-        (&["replay", &future], "format 2, this build reads format 1"),
+        (&["replay", &future], "format 3, this build reads formats 1 to 2"),
         (&["replay", &senseless], "plan cannot be run"),
         (&["replay", scratch.path()], "is a directory"),
         (&["replay", "pings", "1", "--trace", &under_a_file], "cannot write"),

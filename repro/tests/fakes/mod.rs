@@ -40,6 +40,8 @@ pub(crate) enum Flaw {
     BrokenAtTheEnd,
     /// A process halts, and the judge objects later on.
     Halts,
+    /// The judge objects, and from the fourth ping on a process sends what [`BUILD`] says.
+    AnotherBuild,
 }
 
 pub(crate) struct Pings {
@@ -60,6 +62,10 @@ pub(crate) static BOTH: Pings = Pings { name: "both", flaw: Flaw::BrokenAndOwnRa
 pub(crate) static OWN_JUDGE: Pings = Pings { name: "own-judge", flaw: Flaw::OwnJudge };
 pub(crate) static AT_THE_END: Pings = Pings { name: "at-the-end", flaw: Flaw::BrokenAtTheEnd };
 pub(crate) static HALTS: Pings = Pings { name: "halts", flaw: Flaw::Halts };
+pub(crate) static ANOTHER_BUILD: Pings = Pings { name: "another-build", flaw: Flaw::AnotherBuild };
+
+/// Stands for what two builds do differently.
+pub(crate) static BUILD: AtomicU64 = AtomicU64::new(0);
 
 pub(crate) fn all() -> Vec<&'static dyn Scenario> {
     vec![
@@ -76,6 +82,7 @@ pub(crate) fn all() -> Vec<&'static dyn Scenario> {
         &OWN_JUDGE,
         &AT_THE_END,
         &HALTS,
+        &ANOTHER_BUILD,
     ]
 }
 
@@ -148,7 +155,9 @@ impl Scene for Judge {
         self.seen += 1;
         let what = match (self.flaw, self.seen) {
             (Flaw::Broken, 10) => "the tenth ping arrived, which must never happen".to_owned(),
-            (Flaw::BrokenAndOwnRandomness | Flaw::Halts, 50) => "the fiftieth ping arrived".to_owned(),
+            (Flaw::BrokenAndOwnRandomness | Flaw::Halts | Flaw::AnotherBuild, 50) => {
+                "the fiftieth ping arrived".to_owned()
+            }
             (Flaw::OwnJudge, 10) => format!("ping {} arrived", OUTSIDE.fetch_add(1, Ordering::Relaxed)),
             _ => return Ok(()),
         };
@@ -201,6 +210,9 @@ impl Process for Node {
                 let is_own = matches!(self.flaw, Flaw::OwnRandomness | Flaw::BrokenAndOwnRandomness);
                 if is_own && self.pings == 4 {
                     payload += OUTSIDE.fetch_add(1, Ordering::Relaxed);
+                }
+                if self.flaw == Flaw::AnotherBuild && self.pings >= 4 {
+                    payload += BUILD.load(Ordering::Relaxed);
                 }
                 let mut frame = out.buffer();
                 frame.extend_from_slice(&payload.to_le_bytes());
