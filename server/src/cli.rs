@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::cluster::{Address, Cluster};
+use crate::offline;
 use crate::size;
 use clap::{Args, Parser, Subcommand};
 use seedfast_core::NodeId;
@@ -25,6 +26,10 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Format and run a whole cluster on this machine, for trying out
     Local(Local),
+    /// Say what is in a data directory, and what is wrong with it
+    Inspect(offline::cli::Inspect),
+    /// Say whether a replica would start from a data directory, and with what
+    Verify(offline::cli::Verify),
 }
 
 /// What `format` is told.

@@ -2,6 +2,7 @@
 //!
 //! - [`cli`]: the command line; [`trouble`]: exit codes; [`cluster`], [`size`]: values of flags
 //! - [`identity`]: who a data directory belongs to; [`format`]: how one is made
+//! - [`offline`]: looking at a data directory that nobody serves from, saving it and bringing it back
 //! - [`serve`]: a replica, until [`ending`] says that it is enough; [`local`]: a whole cluster of them, for trying out
 
 mod cli;
@@ -10,6 +11,7 @@ mod ending;
 mod format;
 mod identity;
 mod local;
+mod offline;
 mod serve;
 mod size;
 mod trouble;
@@ -23,9 +25,15 @@ fn main() -> ExitCode {
         Command::Format(options) => format::run(&options),
         Command::Serve(options) => serve::run(options),
         Command::Local(options) => local::run(&options),
+        Command::Inspect(options) => return ended(offline::inspect(&options)),
+        Command::Verify(options) => return ended(offline::verify(&options)),
     };
+    ended(done.map(|()| ExitCode::SUCCESS))
+}
+
+fn ended(done: Result<ExitCode, trouble::Trouble>) -> ExitCode {
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(trouble) => {
             eprintln!("seedfast-kv: {trouble}");
             trouble.code()
