@@ -11,6 +11,7 @@
 //! - [`snapshot`]: the canonical encoding of the whole state, written while commands go on; [`limits`]: how large
 //!   anything may grow
 //! - [`resp`]: the protocol of Redis clients; [`server`]: their connections, over any runtime
+//! - [`native`]: the replicas' own requests on a stream, with sessions
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -20,6 +21,7 @@ pub mod blocks;
 pub mod command;
 pub mod integer;
 pub mod limits;
+pub mod native;
 pub mod reply;
 pub mod resp;
 mod restore;

@@ -1,10 +1,10 @@
 //! A client's streams: what it asks of nodes goes out on one stream to each, and what comes back is told to it.
 
-use super::frame::{put_request, take_answer};
 use super::server::address;
 use seedfast_core::runtime::race::{Either, race};
 use seedfast_core::runtime::{Alarm, Runtime, Stream, Task};
 use seedfast_core::{Buffer, BufferMut, ConnectionId, Instant, NodeId};
+use seedfast_kv::native::frame::{put_request, take_answer};
 use seedfast_sim::{ClientInput, ClientOutbox, ClientOutput};
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -7,11 +7,10 @@
 //! clients, behind streams that are cut, half-closed and broken. The faults are those of `everything`, the judge is the
 //! same judge.
 //!
-//! - [`frame`] is how requests and answers follow each other on a stream
-//! - [`server`] is a node, [`bridge`] a client's streams, [`scene`] puts them together
+//! - [`server`] is a node, [`bridge`] a client's streams, [`scene`] puts them together; requests and answers go as in
+//!   [`seedfast_kv::native`]
 
 pub mod bridge;
-pub mod frame;
 pub mod scene;
 pub mod server;
 

@@ -6,6 +6,7 @@
 //! ```
 //! The length counts what stands behind it, in bytes. Integers are little-endian.
 
+use alloc::vec::Vec;
 use seedfast_core::codec::{Reader, Write};
 use seedfast_core::{Buffer, SessionId};
 
@@ -79,6 +80,7 @@ pub fn take_answer(came: &mut Vec<u8>) -> Result<Option<Buffer>, Senseless> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
 
     #[test]
     fn frames_come_out_one_by_one_however_the_stream_was_cut() {
