@@ -5,6 +5,7 @@
 //! - [`rerun`]: the same seed, the same bytes, or the first event that differs
 //! - [`bundle`]: a failing seed as one text file; [`recorded`]: the events in it; [`identity`]: the build that saw it
 //! - [`replay`]: one run, looked at closely; `show`: the same as a picture
+//! - [`testing`]: scenarios under `cargo test`
 #![forbid(unsafe_code)]
 
 mod base64;
@@ -33,6 +34,10 @@ mod scenarios;
 pub mod seeds;
 mod show;
 pub mod tally;
+pub mod testing;
 pub mod text;
 pub mod trouble;
 mod worker;
+
+pub use seedfast_macros::test;
+pub use testing::{Check, check};

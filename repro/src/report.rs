@@ -100,13 +100,43 @@ fn per_scenario(text: &mut String, scenarios: &[(&'static str, Tally)], paint: P
     text.push('\n');
 }
 
+/// How the reader of a report brings a seed back.
+#[derive(Clone, Copy)]
+pub(crate) enum Again<'a> {
+    /// This program replays the seed.
+    Seed,
+    /// A test replays the seed; this is the command that runs it.
+    Test(&'a str),
+}
+
+impl Again<'_> {
+    fn line(self, scenario: &str, seed: u64) -> String {
+        match self {
+            Again::Test(command) => format!("SEEDFAST_SEED={seed} {command}"),
+            Again::Seed => format!("{} replay {scenario} {seed}", identity::invocation()),
+        }
+    }
+
+    /// The same for two runs that differed.
+    fn check(self, scenario: &str, seed: u64) -> String {
+        let line = self.line(scenario, seed);
+        // A test runs its seed twice anyway.
+        if matches!(self, Again::Test(_)) { line } else { format!("{line} --check") }
+    }
+}
+
 /// One screen for each kind of failure.
 pub(crate) fn failures(findings: &Findings, saved: &Saved, paint: Paint) -> String {
+    failures_as(findings, saved, paint, Again::Seed)
+}
+
+/// The same with another way to bring them back.
+pub(crate) fn failures_as(findings: &Findings, saved: &Saved, paint: Paint, again: Again<'_>) -> String {
     let mut text = String::new();
     for (scenario, tally) in &findings.scenarios {
         let mut of_scenario = findings.mismatches.iter().filter(|one| one.scenario == *scenario);
         let Some(first) = of_scenario.next() else { continue };
-        text.push_str(&mismatch(first, paint));
+        text.push_str(&mismatch_as(first, paint, again));
         let others: Vec<u64> = of_scenario.take(OTHERS).map(|one| one.seed).collect();
         if !others.is_empty() {
             let others = with_more(&others, tally.rerun_mismatches - 1);
@@ -115,10 +145,10 @@ pub(crate) fn failures(findings: &Findings, saved: &Saved, paint: Paint) -> Stri
         text.push('\n');
     }
     if let Some(stuck) = &findings.stuck {
-        text.push_str(&self::stuck(stuck, paint));
+        text.push_str(&stuck_as(stuck, paint, again));
     }
     for signature in findings.signatures.values() {
-        text.push_str(&failure(signature, saved, paint));
+        text.push_str(&failure(signature, saved, paint, again));
     }
     text
 }
@@ -136,7 +166,7 @@ fn with_more(seeds: &[u64], all: u64) -> String {
     }
 }
 
-fn failure(signature: &Signature, saved: &Saved, paint: Paint) -> String {
+fn failure(signature: &Signature, saved: &Saved, paint: Paint, again_by: Again<'_>) -> String {
     let Some((shown, others)) = signature.examples.split_first() else { return String::new() };
     let Failure { scenario, seed, invariant, what, at, event, bundle, last_events, halts, repeats } = shown;
     let mut text =
@@ -159,7 +189,7 @@ fn failure(signature: &Signature, saved: &Saved, paint: Paint) -> String {
     }
     text.push('\n');
     let path = saved.get(&((*scenario).to_owned(), *seed));
-    text.push_str(&how_to_replay(scenario, *seed, path, paint));
+    text.push_str(&how_to_replay(scenario, *seed, path, paint, again_by));
     if !repeats {
         text.push_str("  unreliable   the bundle is: a replay of it may show something else, or nothing\n");
     }
@@ -181,11 +211,14 @@ pub(crate) fn halts(halts: &[String]) -> String {
 }
 
 /// The one line that replays a seed, its bundle, and the build to do it with.
-fn how_to_replay(scenario: &str, seed: u64, path: Option<&PathBuf>, paint: Paint) -> String {
-    let mut text = format!(
-        "  replay it    {}\n",
-        paint.bold(&format!("{} replay {scenario} {seed}", identity::invocation()))
-    );
+fn how_to_replay(
+    scenario: &str,
+    seed: u64,
+    path: Option<&PathBuf>,
+    paint: Paint,
+    again: Again<'_>,
+) -> String {
+    let mut text = format!("  replay it    {}\n", paint.bold(&again.line(scenario, seed)));
     if let Some(path) = path {
         let _ = writeln!(text, "  its bundle   {}", path.display());
     }
@@ -240,6 +273,10 @@ pub(crate) fn difference(difference: &Difference, paint: Paint) -> String {
 
 /// Two runs that differed, with both sides of the first event that does.
 pub(crate) fn mismatch(mismatch: &Mismatch, paint: Paint) -> String {
+    mismatch_as(mismatch, paint, Again::Seed)
+}
+
+fn mismatch_as(mismatch: &Mismatch, paint: Paint, again: Again<'_>) -> String {
     let Mismatch { scenario, seed, between, difference } = mismatch;
     let mut text = format!(
         "{}  {scenario}, seed {seed}: two runs of one seed differed\n\n  {between}\n",
@@ -253,20 +290,23 @@ pub(crate) fn mismatch(mismatch: &Mismatch, paint: Paint) -> String {
     }
     let origin = difference.as_ref().and_then(|difference| difference.origin);
     let _ = writeln!(text, "\n{}", suspects(origin));
-    let again = format!("{} replay {scenario} {seed} --check", identity::invocation());
-    let _ = writeln!(text, "  see it again   {}", paint.bold(&again));
+    let _ = writeln!(text, "  see it again   {}", paint.bold(&again.check(scenario, *seed)));
     text
 }
 
 /// A seed that never came to an end.
 pub(crate) fn stuck(stuck: &Stuck, paint: Paint) -> String {
+    stuck_as(stuck, paint, Again::Seed)
+}
+
+fn stuck_as(stuck: &Stuck, paint: Paint, again: Again<'_>) -> String {
     let (scenario, seed) = (stuck.scenario.name(), stuck.seed);
     format!(
         "{}  {scenario}, seed {seed}\n\n  it has been running for {}, which the watchdog takes for a turn that loops \
          for ever\n  (--watchdog TIME gives a seed more)\n\n{}\n",
         paint.bad("STUCK"),
         human(stuck.after.as_nanos()),
-        how_to_replay(scenario, seed, None, paint)
+        how_to_replay(scenario, seed, None, paint, again)
     )
 }
 
