@@ -9,6 +9,7 @@
 //! - [`paxos`]: multi-Paxos with pipelining, batching, elections, read-index and catch-up (`docs/paxos.md`)
 //! - [`machine`]: what a user of the core writes
 //! - [`runtime`]: the only door to the outside, and the loop that drives a process from it
+//! - [`recording`]: what a process was told, so that it lives the same life again
 //! - [`transport`]: what replicas say to each other over streams of bytes
 //! - [`block`], [`nvm`]: how a chain of storage steps becomes writes and syncs, or stores, flushes and fences
 #![no_std]
@@ -32,6 +33,7 @@ pub mod output;
 pub mod paxos;
 pub mod process;
 pub mod random;
+pub mod recording;
 pub mod runtime;
 pub mod storage;
 pub mod time;

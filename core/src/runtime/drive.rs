@@ -74,14 +74,18 @@ pub trait Tap {
     /// A turn with this input comes next.
     fn input(&mut self, now: Now, input: &Input);
 
-    /// The outputs of all turns since the last call, before they take effect.
+    /// That turn is over, and these are its outputs, before they take effect.
     fn outputs(&mut self, outputs: &[Output]);
+
+    /// That burst is over, and its outputs take effect now.
+    fn burst(&mut self);
 }
 
 /// Nobody watches.
 impl Tap for () {
     fn input(&mut self, _: Now, _: &Input) {}
     fn outputs(&mut self, _: &[Output]) {}
+    fn burst(&mut self) {}
 }
 
 /// Why a drive ended.
@@ -219,8 +223,10 @@ impl<R: Runtime> Drive<'_, R> {
         if let Some(held) = held {
             self.out.pool().recycle(held);
         }
+        let outputs = &self.out.outputs()[before..];
+        tap.outputs(outputs);
         // Timers are set at once: a later turn of this burst must not see one that this turn took back.
-        for output in &self.out.outputs()[before..] {
+        for output in outputs {
             if let Output::Timer { id, at } = output {
                 self.timers.set(*id, *at);
             }
@@ -235,7 +241,7 @@ impl<R: Runtime> Drive<'_, R> {
         ports.endpoint.reclaim(&mut self.out);
         let mut outputs = core::mem::take(&mut self.spare);
         self.out.swap(&mut outputs);
-        tap.outputs(&outputs);
+        tap.burst();
         for output in outputs.drain(..) {
             self.carry_out_one(output, ports);
             if self.halted.is_some() {

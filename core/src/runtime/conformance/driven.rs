@@ -310,7 +310,9 @@ impl Tap for Watch {
         self.last_was_end = matches!(input, Input::EndOfBurst);
     }
 
-    fn outputs(&mut self, _: &[Output]) {
+    fn outputs(&mut self, _: &[Output]) {}
+
+    fn burst(&mut self) {
         self.bursts += 1;
         if !self.last_was_end {
             self.broken.get_or_insert("the process is left idle in the middle of a burst".into());
