@@ -12,6 +12,7 @@
 //!   anything may grow
 //! - [`resp`]: the protocol of Redis clients; [`server`]: their connections, over any runtime
 //! - [`native`]: the replicas' own requests on a stream, with sessions
+//! - [`recorded`]: a replica of this store as a recording tells of it
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -22,6 +23,7 @@ pub mod command;
 pub mod integer;
 pub mod limits;
 pub mod native;
+pub mod recorded;
 pub mod reply;
 pub mod resp;
 mod restore;
