@@ -30,6 +30,10 @@ pub(crate) enum Command {
     Inspect(offline::cli::Inspect),
     /// Say whether a replica would start from a data directory, and with what
     Verify(offline::cli::Verify),
+    /// Save what a stopped replica holds in one file
+    Backup(offline::cli::Backup),
+    /// Make a data directory from backups: of a new cluster, or of a replacement that never votes
+    Restore(offline::cli::Restore),
 }
 
 /// What `format` is told.
@@ -106,14 +110,14 @@ pub(crate) struct Local {
     pub(crate) size: u64,
 }
 
-fn node(text: &str) -> Result<NodeId, String> {
+pub(crate) fn node(text: &str) -> Result<NodeId, String> {
     match text.parse() {
         Ok(number @ 0..=63) => Ok(NodeId(number)),
         _ => Err("replicas have numbers from 0 to 63".into()),
     }
 }
 
-fn name(text: &str) -> Result<String, String> {
+pub(crate) fn name(text: &str) -> Result<String, String> {
     let sane = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     match text.len() {
         1..=64 if text.chars().all(sane) => Ok(text.into()),

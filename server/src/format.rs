@@ -89,6 +89,19 @@ pub(crate) fn run(options: &cli::Format) -> Result<(), Trouble> {
 /// # Errors
 /// What makes no sense or does not work; then everything is as it was.
 pub(crate) fn make(identity: &Identity, directory: &Path) -> Result<(), Trouble> {
+    make_with(identity, directory, |_| Ok(()))
+}
+
+/// Makes `directory` for `identity`, with what `more` writes to its journal: before the directory has an identity, so that
+/// nobody serves from a part of it.
+///
+/// # Errors
+/// As [`make`], and those of `more`.
+pub(crate) fn make_with(
+    identity: &Identity,
+    directory: &Path,
+    more: impl FnOnce(&Path) -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
     let at = directory.display();
     if identity.size < SMALLEST || !identity.size.is_multiple_of(GRAIN) {
         return Err(Trouble::usage(format!(
@@ -118,7 +131,7 @@ pub(crate) fn make(identity: &Identity, directory: &Path) -> Result<(), Trouble>
         }
         Err(why) => return Err(refused(&why)),
     };
-    let made = fill(identity, directory);
+    let made = fill(identity, directory, more);
     if made.is_err() {
         for file in [FILE, "identity.new", JOURNAL] {
             let _ = fs::remove_file(directory.join(file));
@@ -130,7 +143,11 @@ pub(crate) fn make(identity: &Identity, directory: &Path) -> Result<(), Trouble>
     made
 }
 
-fn fill(identity: &Identity, directory: &Path) -> Result<(), Trouble> {
+fn fill(
+    identity: &Identity,
+    directory: &Path,
+    more: impl FnOnce(&Path) -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
     let trouble = |why: Error| Trouble::usage(why.to_string());
     device::create(journal(directory), identity.size).map_err(trouble)?;
     let (owned, name) = (identity.clone(), identity.device(directory));
@@ -139,6 +156,7 @@ fn fill(identity: &Identity, directory: &Path) -> Result<(), Trouble> {
         move |runtime| async move { write(&runtime, &owned, &name).await },
     )
     .map_err(trouble)??;
+    more(directory)?;
     // Last: a directory with an identity has a journal that is whole.
     identity
         .write(directory)

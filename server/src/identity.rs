@@ -71,7 +71,7 @@ impl Identity {
         }
     }
 
-    fn encode(&self) -> String {
+    pub(crate) fn encode(&self) -> String {
         let mut text = format!("{TITLE}\nformat: {FORMAT}\ncluster: {:032x}\n", self.cluster.0);
         if let Some(name) = &self.name {
             let _ = writeln!(text, "name: {name}");
@@ -158,7 +158,8 @@ fn absent(directory: &Path) -> Trouble {
     })
 }
 
-fn decode(body: &str) -> Option<Identity> {
+/// The fields of an identity whose checksum holds.
+pub(crate) fn decode(body: &str) -> Option<Identity> {
     let field = |name: &str| body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
     Some(Identity {
         cluster: ClusterId(u128::from_str_radix(field("cluster")?, 16).ok()?),

@@ -25,6 +25,8 @@ fn main() -> ExitCode {
         Command::Format(options) => format::run(&options),
         Command::Serve(options) => serve::run(options),
         Command::Local(options) => local::run(&options),
+        Command::Backup(options) => offline::backup(&options),
+        Command::Restore(options) => offline::restore(&options),
         Command::Inspect(options) => return ended(offline::inspect(&options)),
         Command::Verify(options) => return ended(offline::verify(&options)),
     };

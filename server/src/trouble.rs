@@ -11,6 +11,11 @@ pub(crate) struct Trouble {
 }
 
 impl Trouble {
+    /// Code 1: what was to be looked at, saved or brought back is damaged.
+    pub(crate) fn wrong(sentence: impl Into<String>) -> Self {
+        Trouble { code: 1, sentence: sentence.into() }
+    }
+
     /// Code 2: what was asked for makes no sense, or this machine or this data directory does not allow it. Nothing was
     /// changed.
     pub(crate) fn usage(sentence: impl Into<String>) -> Self {

@@ -94,8 +94,8 @@ pub(crate) enum Outcome {
     /// The journal is there, with its repairs made.
     Recovered(Box<Journal>, Restored),
     Refused(Refusal),
-    /// A repair could not be written.
-    Failed(Failure),
+    /// The medium could not be written, or not read to its end.
+    Failed,
 }
 
 /// Recovers the journal of `expected` from the medium of `hands`, and hands every record to `each`.
@@ -122,7 +122,7 @@ pub(crate) fn recover<M: Medium>(
                 return (rows, Outcome::Recovered(Box::new(journal), restored));
             }
             Step::Refused(refusal) => return (rows, Outcome::Refused(refusal)),
-            Step::Failed(failure) => return (rows, Outcome::Failed(failure)),
+            Step::Failed(_) => return (rows, Outcome::Failed),
         }
     }
     unreachable!("recovery waits for an operation that it did not begin")

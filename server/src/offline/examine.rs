@@ -244,7 +244,7 @@ fn judge(rows: &Rows, outcome: &Outcome, metadata: Option<&Metadata>, report: &m
                 None => refusal.to_string(),
             });
         }
-        Outcome::Failed(_) => report.problems.push("the device could not be read to its end".to_owned()),
+        Outcome::Failed => report.problems.push("the device could not be read to its end".to_owned()),
         Outcome::Recovered(_, restored) => {
             if let SnapshotFound::Damaged(snapshot) = restored.snapshot
                 && !report.problems.iter().any(|problem| problem.contains("snapshot"))

@@ -50,7 +50,7 @@ impl Figures {
     pub(crate) fn take(&mut self, found: &Found<'_>) {
         let Aside { unreadable, foreign, newer, misdirected, earlier_lap, stray } = &mut self.log.aside;
         match found.fate {
-            Fate::Counts => return self.count(found),
+            Fate::Counts => self.count(found),
             Fate::Unreadable => {
                 *unreadable += 1;
                 self.broken.push((found.offset, found.header));

@@ -5,25 +5,32 @@
 //!
 //! - [`cli`]: the command line; [`medium`]: what a journal is read from and written to
 //! - [`dry`]: recovery without a runtime; [`startup`]: a replica without one
+//! - [`archive`]: the file of a backup; [`backup()`], [`history`], [`restore()`]: making one, what several say together, and
+//!   the new data directory that comes of them
 //! - [`examine`]: what is on a device and what is wrong with it; [`figures`], [`report`], [`text`]: how that is told
 
+mod archive;
+mod backup;
 pub(crate) mod cli;
-#[allow(dead_code, reason = "what writes comes next")]
 mod dry;
 mod examine;
 mod figures;
-#[allow(dead_code, reason = "what writes comes next")]
+mod history;
 mod medium;
 mod report;
+mod restore;
 mod startup;
 mod text;
 
 use crate::format;
 use crate::identity::{self, Identity};
 use crate::trouble::Trouble;
+use archive::Archive;
 use examine::{Examination, Listing, examine};
 use medium::{Source, Stopped};
+pub(crate) use backup::run as backup;
 use report::Report;
+pub(crate) use restore::run as restore;
 use seedfast_core::journal::{Expected, Standing};
 use std::io::{self, Write};
 use std::path::Path;
@@ -46,10 +53,14 @@ struct Subject {
 /// Opens what a path leads to, for reading.
 fn open(path: &Path) -> Result<Subject, Trouble> {
     let usage = |why: medium::Closed| Trouble::usage(why.to_string());
+    if archive::is_one(path) {
+        let archive = Archive::open(path).map_err(|why| Trouble::wrong(why.to_string()))?;
+        let identity = archive.identity.clone();
+        return Ok(Subject::new(path, Box::new(archive), Some(identity)));
+    }
     if !path.is_dir() {
         let source = Stopped::open(path).map_err(usage)?;
-        let path = path.display().to_string();
-        return Ok(Subject { path, source: Box::new(source), identity: None, problems: Vec::new() });
+        return Ok(Subject::new(path, Box::new(source), None));
     }
     let journal = identity::journal(path);
     // Its sentence knows best what kind of directory this is.
@@ -60,10 +71,14 @@ fn open(path: &Path) -> Result<Subject, Trouble> {
         Err(why) => (None, vec![why.to_string()]),
     };
     let source = Stopped::open(&journal).map_err(usage)?;
-    Ok(Subject { path: journal.display().to_string(), source: Box::new(source), identity, problems })
+    Ok(Subject { problems, ..Subject::new(&journal, Box::new(source), identity) })
 }
 
 impl Subject {
+    fn new(path: &Path, source: Box<dyn Source>, identity: Option<Identity>) -> Self {
+        Subject { path: path.display().to_string(), source, identity, problems: Vec::new() }
+    }
+
     fn examine(&self, listing: Option<Listing>, each: &mut dyn FnMut(report::Record)) -> Examination {
         let expected = self.identity.as_ref().map(|identity| Expected {
             cluster: identity.cluster,
