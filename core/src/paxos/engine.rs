@@ -183,6 +183,7 @@ impl Engine {
     pub(crate) fn turn(&mut self, now: Now, input: Input, out: &mut Outbox) -> Result<(), Ended> {
         match input {
             Input::Completed { op, result } => self.completed(now, op, result, out)?,
+            Input::Control(command) => self.on_control(&command, out),
             _ if !self.is_running() => {}
             Input::Receive { from, kind, frame, .. } => self.receive(now, from, kind, &frame, out),
             Input::Timer { id } => match Timer::of(id) {

@@ -7,6 +7,7 @@ mod acceptor;
 mod batch;
 mod candidate;
 mod config;
+pub mod control;
 mod durable;
 mod engine;
 mod keeper;

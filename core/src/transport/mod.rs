@@ -21,6 +21,6 @@ mod refused;
 pub use backoff::Backoff;
 pub use frame::{Decoder, HEADER, Seal};
 pub use hello::{HELLO, Hello, OLDEST, VERSION};
-pub use mesh::{Counts, Limits, Mesh};
+pub use mesh::{Counts, Limits, Mesh, Watch};
 pub use outgoing::Outgoing;
 pub use refused::Refused;

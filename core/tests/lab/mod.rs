@@ -8,8 +8,8 @@ use seedfast_core::paxos::observe::Observation;
 use seedfast_core::paxos::{Ballot, Config, Replica, Slot, founding};
 use seedfast_core::storage::{Durability, Step};
 use seedfast_core::{
-    Buffer, Completion, ConnectionId, Duration, Geometry, Incarnation, Input, Instant, Kind, NodeId, Now,
-    Outbox, Output, PeerSet, Process, SessionId, Start, TimerId, WallTime,
+    Buffer, Command, Completion, ConnectionId, Duration, Geometry, Incarnation, Input, Instant, Kind, NodeId,
+    Now, Outbox, Output, PeerSet, Process, SessionId, Start, TimerId, WallTime,
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -373,6 +373,12 @@ impl Lab {
             sequence,
             bytes,
         });
+    }
+
+    /// An operator asks one member.
+    pub(crate) fn control(&mut self, to: usize, words: &[u8]) {
+        let command = Command { connection: ConnectionId(1), bytes: Buffer::copy_from(words) };
+        self.members[to].inbox.push_back(Input::Control(command));
     }
 
     /// A client asks until it is answered.

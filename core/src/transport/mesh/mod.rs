@@ -87,6 +87,21 @@ struct Shared<R: Runtime> {
     state: RefCell<State<R>>,
 }
 
+/// A look at a [`Mesh`] that somebody else drives.
+pub struct Watch<R: Runtime>(Rc<Shared<R>>);
+
+impl<R: Runtime> Watch<R> {
+    /// What it has done so far.
+    pub fn counts(&self) -> Counts {
+        self.0.state.borrow().counts
+    }
+
+    /// Whose streams to this node are open now.
+    pub fn heard(&self) -> PeerSet {
+        self.0.state.borrow().heard()
+    }
+}
+
 impl<R: Runtime> Mesh<R> {
     /// Listens at this node's own address and begins to connect to the others.
     ///
@@ -127,6 +142,11 @@ impl<R: Runtime> Mesh<R> {
     /// What it has done so far.
     pub fn counts(&self) -> Counts {
         self.shared.state.borrow().counts
+    }
+
+    /// A look at it from outside, also while it is driven.
+    pub fn watch(&self) -> Watch<R> {
+        Watch(self.shared.clone())
     }
 
     fn add(&mut self, node: NodeId, address: String) {

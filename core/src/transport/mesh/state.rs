@@ -2,7 +2,7 @@
 
 use super::{Counts, Limits};
 use crate::buffer::{Buffer, Pool};
-use crate::id::{MAX_NODES, NodeId};
+use crate::id::{MAX_NODES, NodeId, PeerSet};
 use crate::input::Input;
 use crate::outbox::Outbox;
 use crate::random::Random;
@@ -112,6 +112,11 @@ impl<R: Runtime> State<R> {
 
     pub(super) fn forget_arrivals(&mut self, which: impl Fn(&Arrival<R>) -> bool) -> Vec<R::Task> {
         self.arrivals.extract_if(.., |arrival| which(arrival)).filter_map(|arrival| arrival.task).collect()
+    }
+
+    /// Whose streams have come and are open.
+    pub(super) fn heard(&self) -> PeerSet {
+        self.arrivals.iter().filter_map(|arrival| arrival.from).collect()
     }
 
     /// Notes a stream that came, as long as there are not too many.
