@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::cluster::{Address, Cluster};
+use crate::log::Log;
 use crate::offline;
 use crate::size;
 use clap::{Args, Parser, Subcommand};
@@ -82,6 +83,9 @@ pub(crate) struct Serve {
     /// Where to wait for the other replicas [default: as --cluster says]
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen_peers: Option<Address>,
+    /// Serve native clients there: sessions, and commands that are carried out once however often they are sent
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) native: Option<Address>,
     /// Serve /livez, /readyz and /metrics over HTTP there
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) metrics: Option<Address>,
@@ -91,6 +95,8 @@ pub(crate) struct Serve {
     /// End when standard input does: for a replica that must not outlive who started it
     #[arg(long)]
     pub(crate) with_parent: bool,
+    #[command(flatten)]
+    pub(crate) log: Log,
 }
 
 /// What `local` is told.
@@ -108,6 +114,8 @@ pub(crate) struct Local {
     /// How large each journal is
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size::parse)]
     pub(crate) size: u64,
+    #[command(flatten)]
+    pub(crate) log: Log,
 }
 
 pub(crate) fn node(text: &str) -> Result<NodeId, String> {

@@ -1,12 +1,49 @@
 //! How a running program learns that it is enough: a signal, or the end of its standard input.
 
-use seedfast_core::runtime::Error;
+use crate::doors::Doors;
+use seedfast_core::Duration;
+use seedfast_core::runtime::drive::Stop;
 use seedfast_core::runtime::race::{Either, race};
+use seedfast_core::runtime::{Error, Runtime};
+use seedfast_kv::server::Service;
 use seedfast_runtime_real::RealRuntime;
 use std::future::{pending, poll_fn};
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
+use tracing::{error, info, warn};
+
+/// How long clients that are owed answers are waited for.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// How often it is looked whether they are gone.
+const GLANCE: Duration = Duration::from_millis(5);
+
+/// Waits to be told to end; then nobody new is let in, whoever is owed an answer gets it within bounds, and the drive
+/// ends. There is nothing to save: what was acknowledged is durable, and what was not is nobody's.
+pub(crate) async fn farewell(
+    runtime: RealRuntime,
+    with_parent: bool,
+    service: Service,
+    doors: Doors,
+    stop: Stop,
+) {
+    if let Err(why) = asked(runtime.clone(), with_parent).await {
+        error!("this replica cannot be asked to end: {why}");
+        return std::future::pending().await;
+    }
+    info!(clients = service.connected(), "the replica was asked to end: it answers what it owes");
+    doors.close();
+    service.stop();
+    let until = runtime.now().monotonic + FAREWELL;
+    while service.connected() > 0 {
+        if runtime.now().monotonic >= until {
+            warn!(clients = service.connected(), "these clients were still owed answers");
+            break;
+        }
+        runtime.sleep(runtime.now().monotonic + GLANCE).await;
+    }
+    stop.ask();
+}
 
 /// Ready once somebody asks this process to end, by SIGTERM or SIGINT, or `with_parent` by ending its standard input.
 ///

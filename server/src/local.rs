@@ -81,7 +81,7 @@ pub(crate) fn run(options: &cli::Local) -> Result<(), Trouble> {
         .map_err(|why| Trouble::usage(format!("this program cannot find itself to start replicas: {why}")))?;
     let mut children = Children(Vec::new());
     for replica in &cluster.replicas {
-        let child = spawn(&program, &cluster, replica.node, &data(&directory.path, replica.node))?;
+        let child = spawn(&program, options, &cluster, replica.node, &data(&directory.path, replica.node))?;
         children.0.push((replica.node, Some(child)));
     }
     tell(&cluster, &directory, &children);
@@ -110,12 +110,19 @@ fn temporary() -> Result<Directory, Trouble> {
     Ok(Directory { path, temporary: true })
 }
 
-fn spawn(program: &Path, cluster: &Cluster, node: NodeId, data: &Path) -> Result<Child, Trouble> {
+fn spawn(
+    program: &Path,
+    options: &cli::Local,
+    cluster: &Cluster,
+    node: NodeId,
+    data: &Path,
+) -> Result<Child, Trouble> {
     let (id, list) = (node.0.to_string(), cluster.to_string());
     // Ctrl-C reaches this program alone, and a replica ends when its standard input does: so none outlives this program,
     // however it ends.
     Command::new(program)
-        .args(["serve", "--with-parent", "--id", &id, "--cluster", &list, "--data"])
+        .args(["serve", "--with-parent", "--log", options.log.level.word()])
+        .args(["--log-format", options.log.format.word(), "--id", &id, "--cluster", &list, "--data"])
         .arg(data)
         .stdin(Stdio::piped())
         .process_group(0)

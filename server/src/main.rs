@@ -3,15 +3,21 @@
 //! - [`cli`]: the command line; [`trouble`]: exit codes; [`cluster`], [`size`]: values of flags
 //! - [`identity`]: who a data directory belongs to; [`format`]: how one is made
 //! - [`offline`]: looking at a data directory that nobody serves from, saving it and bringing it back
-//! - [`serve`]: a replica, until [`ending`] says that it is enough; [`local`]: a whole cluster of them, for trying out
+//! - [`serve`]: a replica in its [`seat`], with its [`doors`], what can be seen of it ([`overlook`], [`log`]) and asked of it
+//!   ([`admin`]), until [`ending`] says that it is enough; [`local`]: a whole cluster of them, for trying out
 
+mod admin;
 mod cli;
 mod cluster;
+mod doors;
 mod ending;
 mod format;
 mod identity;
 mod local;
+mod log;
 mod offline;
+mod overlook;
+mod seat;
 mod serve;
 mod size;
 mod trouble;

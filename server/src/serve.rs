@@ -1,42 +1,39 @@
 //! `serve`: one replica, from its data directory to its clients.
 //!
 //! Everything runs on one thread: the loop that drives the replica, a task for each connection, one that watches who
-//! leads, and one that waits to be told to end.
+//! leads, one that says in the log what changes, and one that waits to be told to end.
 
+use crate::admin;
 use crate::cli;
 use crate::cluster::{Cluster, Replica as Place};
+use crate::doors::{self, Doors};
 use crate::ending;
 use crate::format::{GROUP, config, limits};
 use crate::identity::{Identity, journal};
+use crate::overlook::Overlook;
+use crate::seat::Seat;
 use crate::trouble::Trouble;
 use seedfast_core::paxos::Replica;
 use seedfast_core::runtime::clients::Clients;
 use seedfast_core::runtime::drive::{Ended, Ports, Stop, drive};
-use seedfast_core::runtime::{Device, Endpoint, Error, Membership, Runtime, Task};
-use seedfast_core::{Duration, Incarnation, Input, Now, Outbox, Process, Start};
+use seedfast_core::runtime::{Device, Endpoint, Error, Membership, Runtime};
+use seedfast_core::{Incarnation, Start};
 use seedfast_kv::Store;
 use seedfast_kv::server::{self, Service, Settings};
-use seedfast_runtime_real::{Options, RealListener, RealRuntime};
-use std::cell::{Cell, RefCell};
+use seedfast_runtime_real::{Options, RealDevice, RealRuntime};
 use std::fs;
-use std::future::Future;
-use std::pin::Pin;
-use std::rc::Rc;
+use std::path::Path;
+use tracing::info;
 
 /// A connection may have so many requests under way.
 const UNDER_WAY: usize = 1024;
-/// How long clients that are owed answers are waited for when the replica is told to end.
-const FAREWELL: Duration = Duration::from_secs(5);
-/// How long a watcher's HTTP request may take.
-const HTTP: Duration = Duration::from_secs(10);
-/// How long to wait before accepting again when this machine could not.
-const BREATH: Duration = Duration::from_millis(50);
 
 /// Runs a replica until it is told to end.
 ///
 /// # Errors
 /// It cannot begin, or cannot go on.
 pub(crate) fn run(options: cli::Serve) -> Result<(), Trouble> {
+    options.log.begin();
     let identity = Identity::read(&options.data)?;
     check(&options, &identity)?;
     let runtime = Options::new().busy_poll(options.busy_poll);
@@ -87,95 +84,65 @@ fn same_members(cluster: &Cluster, identity: &Identity) -> bool {
     cluster.voters() == identity.members.voters()
 }
 
-/// The replica, looked at by others between its turns.
-#[derive(Clone)]
-struct Seat {
-    replica: Rc<RefCell<Replica<Store>>>,
-    /// Whether it has read its journal in this life.
-    began: Rc<Cell<bool>>,
-}
-
-impl Process for Seat {
-    fn turn(&mut self, now: Now, input: Input, out: &mut Outbox) {
-        let end = matches!(input, Input::EndOfBurst);
-        let mut replica = self.replica.borrow_mut();
-        replica.turn(now, input, out);
-        if end && !self.began.get() {
-            self.began.set(replica.status().is_some());
-        }
-    }
+/// The journal, for this process alone.
+async fn device(runtime: &RealRuntime, identity: &Identity, data: &Path) -> Result<RealDevice, Trouble> {
+    runtime.device(&identity.device(data)).await.map_err(|why| match why {
+        Error::InUse(_) => Trouble::usage(format!(
+            "{} is in use by another process: a replica has its data directory alone; end that one first",
+            data.display()
+        )),
+        why => Trouble::usage(why.to_string()),
+    })
 }
 
 /// A whole replica on `runtime`, until it ends.
 async fn node(runtime: RealRuntime, options: cli::Serve, identity: Identity) -> Result<(), Trouble> {
     let cli::Serve { id, cluster, data, .. } = &options;
     let me = cluster.replica(*id).map_err(Trouble::usage)?;
-    let path = journal(data);
-    let at = path.display();
-    let device = runtime.device(&identity.device(data)).await.map_err(|why| match why {
-        Error::InUse(_) => Trouble::usage(format!(
-            "{} is in use by another process: a replica has its data directory alone; end that one first",
-            data.display()
-        )),
-        why => Trouble::usage(why.to_string()),
-    })?;
-    let means = device.means();
-
-    let own = options.listen_peers.as_ref().unwrap_or(&me.peers).to_string();
-    let place = |replica: &Place| {
-        (replica.node, if replica.node == *id { own.clone() } else { replica.peers.to_string() })
-    };
-    let members = cluster.replicas.iter().map(place).collect();
-    let membership = Membership { cluster: identity.cluster, me: *id, members };
-    let endpoint =
-        runtime.endpoint(membership).await.map_err(|why| unheard("the other replicas", &own, &why))?;
-
-    let here = options.listen.as_ref().unwrap_or(&me.clients).to_string();
-    let listener = runtime.listen(&here).await.map_err(|why| unheard("clients", &here, &why))?;
-    let http = match &options.metrics {
-        Some(address) => {
-            let address = address.to_string();
-            Some(
-                runtime
-                    .listen(&address)
-                    .await
-                    .map_err(|why| unheard("those who watch over it", &address, &why))?,
-            )
-        }
+    // Everything that can be in somebody's way is had before anything begins.
+    let device = device(&runtime, &identity, data).await?;
+    let here = options.listen.as_ref().unwrap_or(&me.clients);
+    let listener = doors::listen(&runtime, "clients", here).await?;
+    let native = match &options.native {
+        Some(address) => Some(doors::listen(&runtime, "native clients", address).await?),
         None => None,
     };
+    let watchers = match &options.metrics {
+        Some(address) => Some(doors::listen(&runtime, "those who watch over it", address).await?),
+        None => None,
+    };
+    let own = options.listen_peers.as_ref().unwrap_or(&me.peers).to_string();
+    let place =
+        |peer: &Place| (peer.node, if peer.node == *id { own.clone() } else { peer.peers.to_string() });
+    let members = cluster.replicas.iter().map(place).collect();
+    let membership = Membership { cluster: identity.cluster, me: *id, members };
+    let endpoint = runtime.endpoint(membership).await;
+    let endpoint = endpoint.map_err(|why| doors::unheard("the other replicas", &own, &why))?;
 
     let clients = Clients::new(UNDER_WAY);
     let clock = runtime.clone();
     let service = Service::new(settings(&options, &identity), move || clock.now());
-    let replica =
-        Replica::new(config(identity.size, cluster.voters()), Store::with_limits(limits(identity.size)));
-    let replica = replica.map_err(|why| Trouble::usage(why.to_string()))?;
-    let mut seat = Seat { replica: Rc::new(RefCell::new(replica)), began: Rc::default() };
+    let store = Store::with_limits(limits(identity.size));
+    let replica = Replica::new(config(identity.size, cluster.voters()), store);
+    let mut seat = Seat::new(replica.map_err(|why| Trouble::usage(why.to_string()))?);
+    let overlook =
+        Overlook::new(runtime.clone(), seat.clone(), endpoint.watch(), device.means(), identity.clone());
+    overlook.register(&service);
+    admin::register(&service, &runtime, &clients, &overlook);
+    overlook.introduce(&here.to_string(), &own);
 
     let stop = Stop::default();
-    let (meeting, serving) = (clients.clone(), service.clone());
-    let doors = vec![welcome(&runtime, listener, move |stream| {
-        Box::pin(server::serve(serving.clone(), stream, meeting.connect()))
-    })];
-    if let Some(listener) = http {
-        let (watched, timer) = (service.clone(), runtime.clone());
-        welcome(&runtime, listener, move |stream| {
-            let (served, timer) = (server::http::serve(watched.clone(), stream), timer.clone());
-            Box::pin(async move {
-                let late = timer.sleep(timer.now().monotonic + HTTP);
-                seedfast_core::runtime::race::race(&timer, served, late).await;
-            })
-        });
+    let mut doors = Doors::open(&runtime, listener, &service, &clients);
+    if let Some(listener) = native {
+        doors.native(&runtime, listener, &service, &clients);
+    }
+    if let Some(listener) = watchers {
+        Doors::watchers(&runtime, listener, &service);
     }
     runtime.spawn(server::watch(runtime.alarm(), clients.clone(), service.clone(), server::watch::PERIOD));
-    let asked = ending::asked(runtime.clone(), options.with_parent);
-    runtime.spawn(farewell(runtime.clone(), asked, service.clone(), doors, stop.clone()));
+    runtime.spawn(overlook.report(service.clone()));
+    runtime.spawn(ending::farewell(runtime.clone(), options.with_parent, service, doors, stop.clone()));
 
-    eprintln!(
-        "replica {} of cluster {:032x}: clients at {here}, other replicas at {own}, journal by {means}",
-        id.0, identity.cluster.0
-    );
     let start = Start {
         incarnation: Incarnation(1),
         entropy: runtime.entropy(),
@@ -186,21 +153,17 @@ async fn node(runtime: RealRuntime, options: cli::Serve, identity: Identity) -> 
         frame_limit: endpoint.frame_limit(),
     };
     let mut ports = Ports { endpoint, devices: vec![device], clients, stop };
-    match drive(&runtime, &mut seat, start, &mut ports, &mut ()).await {
-        Ended::Stopped => Ok(()),
-        Ended::Halted(why) if seat.began.get() => Err(Trouble::halted(format!("{at}: {why}"))),
-        Ended::Halted(why) => Err(Trouble::usage(format!("{at}: {why}"))),
+    let ended = drive(&runtime, &mut seat, start, &mut ports, &mut ()).await;
+    let path = journal(data);
+    match ended {
+        Ended::Stopped => {
+            info!("the replica ended as it was asked to");
+            Ok(())
+        }
+        Ended::Halted(why) if seat.began() => Err(Trouble::halted(format!("{}: {why}", path.display()))),
+        // It never began: this is about its data directory, and nothing of it was changed.
+        Ended::Halted(why) => Err(Trouble::usage(format!("{}: {why}", path.display()))),
     }
-}
-
-fn unheard(whom: &str, address: &str, why: &Error) -> Trouble {
-    Trouble::usage(match why {
-        Error::InUse(_) => format!(
-            "cannot wait for {whom} at {address}: the address is in use by another process; end that one, or name \
-             another address"
-        ),
-        why => format!("cannot wait for {whom} at {address}: {why}"),
-    })
 }
 
 fn settings(options: &cli::Serve, identity: &Identity) -> Settings {
@@ -218,49 +181,4 @@ fn settings(options: &cli::Serve, identity: &Identity) -> Settings {
         version: env!("CARGO_PKG_VERSION"),
         limits: server::Limits::DEFAULT,
     }
-}
-
-type Visit = Pin<Box<dyn Future<Output = ()>>>;
-type RealStream = <RealListener as seedfast_core::runtime::Listener>::Stream;
-
-/// Takes in streams, each as a task of its own, until the task returned is cancelled.
-fn welcome(
-    runtime: &RealRuntime,
-    mut listener: RealListener,
-    mut attend: impl FnMut(RealStream) -> Visit + 'static,
-) -> <RealRuntime as Runtime>::Task {
-    let host = runtime.clone();
-    runtime.spawn(async move {
-        loop {
-            match seedfast_core::runtime::accept(&mut listener).await {
-                Ok(stream) => {
-                    host.spawn(attend(stream));
-                }
-                // No more descriptors, most likely: those who leave give theirs back.
-                Err(_) => host.sleep(host.now().monotonic + BREATH).await,
-            }
-        }
-    })
-}
-
-/// Waits to be told to end; then nobody new is served, whoever is owed an answer gets it within bounds, and the drive
-/// ends. What was acknowledged is durable already.
-async fn farewell(
-    runtime: RealRuntime,
-    asked: impl Future<Output = Result<(), Error>>,
-    service: Service,
-    doors: Vec<<RealRuntime as Runtime>::Task>,
-    stop: Stop,
-) {
-    if let Err(why) = asked.await {
-        eprintln!("seedfast-kv: {why}");
-        return;
-    }
-    doors.into_iter().for_each(Task::cancel);
-    service.stop();
-    let until = runtime.now().monotonic + FAREWELL;
-    while service.connected() > 0 && runtime.now().monotonic < until {
-        runtime.sleep(runtime.now().monotonic + Duration::from_millis(5)).await;
-    }
-    stop.ask();
 }

@@ -1,4 +1,5 @@
-//! Who watches over a node asks in HTTP/1.1: `GET` or `HEAD` of `/live`, `/ready` or `/metrics`, and nothing else.
+//! Who watches over a node asks in HTTP/1.1: `GET` or `HEAD` of `/live`, `/ready` (or `/livez`, `/readyz`, as
+//! Kubernetes names them) or `/metrics`, and nothing else.
 //!
 //! One request a connection. Whatever is not such a request, or is longer than 8 KiB, is refused with its status.
 
@@ -104,8 +105,8 @@ fn answer(head: &[u8], service: &Service) -> Reply {
     }
     let path = target.split('?').next().unwrap_or_default();
     let reply = match path {
-        "/live" => Reply::plain("200 OK", "live"),
-        "/ready" => match service.ready() {
+        "/live" | "/livez" => Reply::plain("200 OK", "live"),
+        "/ready" | "/readyz" => match service.ready() {
             Ok(()) => Reply::plain("200 OK", "ready"),
             Err(why) => Reply::plain("503 Service Unavailable", &["not ready: ", &why].concat()),
         },
