@@ -199,6 +199,11 @@ impl PaxosScene {
         }
     }
 
+    /// What each replica is made from.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     fn formatted(&self, identity: &Identity) -> Formatted {
         let device = device_of(&self.workload, identity.node);
         let contents = paxos::format(identity, &device, &format_of(&self.workload));

@@ -101,9 +101,14 @@ impl<P: Process> Replay<P> {
         (self.turns, self.hash)
     }
 
-    /// Whether the outputs of every turn were compared. The last turn's were not if the recording ends within it.
+    /// Whether the outputs of every turn were compared. Those of the last turn were not if the recording ends before it
+    /// tells of them: the process was in that turn when it ended.
     pub fn compared(&self) -> bool {
-        self.compared
+        self.compared || self.is_silent()
+    }
+
+    fn is_silent(&self) -> bool {
+        self.turn.as_ref().is_none_or(|turn| turn.outputs.is_empty())
     }
 
     /// The process.
@@ -130,8 +135,7 @@ impl<P: Process> Replay<P> {
 
     /// The last turn had no record of its outputs: it must have had none.
     fn settle(&mut self) -> Result<(), Box<Difference>> {
-        let silent = self.turn.as_ref().is_none_or(|turn| turn.outputs.is_empty());
-        if !core::mem::replace(&mut self.compared, true) && !silent {
+        if !core::mem::replace(&mut self.compared, true) && !self.is_silent() {
             self.hash_outputs();
             return Err(self.difference(0));
         }

@@ -303,11 +303,12 @@ fn a_process_that_panics_leaves_its_last_input() {
     let (sink, bytes) = InMemory::new(u32::MAX);
     let mut recorder = Recorder::new(&header(), sink);
     drive(&mut recorder, 1);
-    recorder.input(at(40), &Input::Timer { id: TimerId(77) });
+    let last = Input::Receive { from: NodeId(1), kind: Kind(1), group: GroupId(1), frame: Buffer::new() };
+    recorder.input(at(40), &last);
     drop(recorder);
     let (records, why) = read(&bytes.take());
     assert_eq!(why, None);
-    assert_eq!(records.last(), Some(&Record::Turn { now: at(40), input: Input::Timer { id: TimerId(77) } }));
+    assert_eq!(records.last(), Some(&Record::Turn { now: at(40), input: last }));
     let mut replay = Replay::new(Counter { count: 0, odd: 0 });
     records.into_iter().for_each(|record| replay.take(record).unwrap());
     assert!(!replay.compared());

@@ -125,7 +125,7 @@ pub async fn drive<R: Runtime, P: Process + ?Sized>(
     process: &mut P,
     start: Start,
     ports: &mut Ports<R>,
-    tap: &mut impl Tap,
+    tap: &mut (impl Tap + ?Sized),
 ) -> Ended {
     let mut drive = Drive {
         runtime,
@@ -195,7 +195,7 @@ impl<R: Runtime> Drive<'_, R> {
     }
 
     /// One turn for each input, one for each timer that is due, and the end of the burst.
-    fn burst(&mut self, process: &mut (impl Process + ?Sized), tap: &mut impl Tap) {
+    fn burst(&mut self, process: &mut (impl Process + ?Sized), tap: &mut (impl Tap + ?Sized)) {
         let now = self.runtime.now();
         let mut inputs = core::mem::take(&mut self.inputs);
         let mut any = !inputs.is_empty();
@@ -215,7 +215,13 @@ impl<R: Runtime> Drive<'_, R> {
         }
     }
 
-    fn turn(&mut self, now: Now, input: Input, process: &mut (impl Process + ?Sized), tap: &mut impl Tap) {
+    fn turn(
+        &mut self,
+        now: Now,
+        input: Input,
+        process: &mut (impl Process + ?Sized),
+        tap: &mut (impl Tap + ?Sized),
+    ) {
         let before = self.out.outputs().len();
         tap.input(now, &input);
         let held = buffer_of(&input);
@@ -234,7 +240,7 @@ impl<R: Runtime> Drive<'_, R> {
     }
 
     /// The outputs of the burst take effect.
-    fn carry_out(&mut self, ports: &mut Ports<R>, tap: &mut impl Tap) {
+    fn carry_out(&mut self, ports: &mut Ports<R>, tap: &mut (impl Tap + ?Sized)) {
         for device in &mut ports.devices {
             device.reclaim(&mut self.out);
         }

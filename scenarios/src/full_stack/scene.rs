@@ -2,7 +2,9 @@
 
 use super::{bridge, server};
 use crate::paxos_scene::PaxosScene;
-use seedfast_core::{Geometry, Incarnation, Instant, Kind, NodeId, Process, paxos};
+use seedfast_core::paxos::Config;
+use seedfast_core::runtime::drive::Tap;
+use seedfast_core::{Geometry, Incarnation, Instant, Kind, NodeId, Process, Start, paxos};
 use seedfast_runtime_sim::{AsyncClient, AsyncNode};
 use seedfast_sim::{
     ClientId, ClientInput, ClientOutbox, Damage, Formatted, Plan, Progress, Scene, Seen, Violation,
@@ -16,6 +18,7 @@ pub struct FullStack {
     inner: Rc<RefCell<PaxosScene>>,
     nodes: u8,
     clients: Vec<AsyncClient>,
+    watch: Rc<server::Watch>,
 }
 
 impl FullStack {
@@ -36,7 +39,15 @@ impl FullStack {
             })
         });
         let clients = clients.collect();
-        Ok(FullStack { inner, nodes, clients })
+        Ok(FullStack { inner, nodes, clients, watch: Rc::new(|_| Box::new(())) })
+    }
+
+    /// The same scene, each life of which is watched. Whoever watches changes nothing.
+    #[must_use]
+    pub fn watched(mut self, watch: impl Fn(&Config, &Start) -> Box<dyn Tap> + 'static) -> Self {
+        let config = self.inner.borrow().config().clone();
+        self.watch = Rc::new(move |start| watch(&config, start));
+        self
     }
 }
 
@@ -47,8 +58,8 @@ fn describe(kind: Kind, frame: &[u8]) -> Option<String> {
 
 impl Scene for FullStack {
     fn process(&mut self, node: NodeId) -> Box<dyn Process> {
-        let (process, nodes) = (self.inner.borrow_mut().process(node), self.nodes);
-        let node = AsyncNode::new(move |runtime, start| server::serve(runtime, process, start, nodes));
+        let (process, nodes, watch) = (self.inner.borrow_mut().process(node), self.nodes, self.watch.clone());
+        let node = AsyncNode::new(move |runtime, start| server::serve(runtime, process, start, nodes, watch));
         Box::new(node.described_by(describe))
     }
 

@@ -4,10 +4,11 @@
 
 use crate::paxos_scene::GROUP;
 use seedfast_core::runtime::clients::Clients;
-use seedfast_core::runtime::drive::{Ended, Ports, Stop, drive};
+use seedfast_core::runtime::drive::{Ended, Ports, Stop, Tap, drive};
 use seedfast_core::runtime::{Membership, Runtime, accept};
 use seedfast_core::{NodeId, Process, Start};
 use seedfast_kv::native;
+use std::rc::Rc;
 
 /// A connection may have so many requests under way.
 const UNDER_WAY: usize = 16;
@@ -17,8 +18,17 @@ pub fn address(node: NodeId) -> String {
     format!("{node}:7000")
 }
 
+/// Who watches a node's life, which begins so.
+pub type Watch = dyn Fn(&Start) -> Box<dyn Tap>;
+
 /// Runs `process` as one of `nodes`, on the device `disk0`, until it halts; says why it did.
-pub async fn serve<R: Runtime>(runtime: R, mut process: Box<dyn Process>, start: Start, nodes: u8) -> String {
+pub async fn serve<R: Runtime>(
+    runtime: R,
+    mut process: Box<dyn Process>,
+    start: Start,
+    nodes: u8,
+    watch: Rc<Watch>,
+) -> String {
     let members = (0..nodes).map(|node| (NodeId(node), NodeId(node).to_string())).collect();
     let membership = Membership { cluster: start.cluster, me: start.node, members };
     let ports = async {
@@ -35,7 +45,8 @@ pub async fn serve<R: Runtime>(runtime: R, mut process: Box<dyn Process>, start:
     runtime.spawn(welcome(runtime.clone(), listener, clients.clone()));
     let mut ports = Ports { endpoint, devices: vec![device], clients, stop: Stop::default() };
     let start = Start { entropy: runtime.entropy(), ..start };
-    match drive(&runtime, &mut *process, start, &mut ports, &mut ()).await {
+    let mut tap = watch(&start);
+    match drive(&runtime, &mut *process, start, &mut ports, &mut *tap).await {
         Ended::Halted(why) => why,
         Ended::Stopped => "stopped".into(),
     }
