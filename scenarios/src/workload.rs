@@ -70,6 +70,7 @@ settings! {
     batch_commands, "batch-commands", 1..=4096, "How many commands a batch holds at most.";
     sessions, "sessions", 1..=4096, "How many client sessions the group remembers.";
     log_kib, "log-kib", 16..=65_536, "How many KiB of decided values a replica holds before the leader refuses commands.";
+    resp, "resp", 0..=64, "How many clients, the first ones, speak RESP to a server instead of the native protocol (full-stack).";
     padding, "padding", 0..=65_536, "How many bytes an appended number is followed by, so that writes span sectors.";
     nvm, "nvm", 0..=32_767, "Which replicas stand on NVM instead of a disk: bit n for replica n.";
     journal_kib, "journal-kib", 32..=65_536, "How many KiB of log a replica's journal has.";
@@ -100,6 +101,7 @@ pub(crate) const EXAMPLE: Workload = Workload {
     batch_commands: 64,
     sessions: 64,
     log_kib: 1_024,
+    resp: 0,
     padding: 3,
     nvm: 2,
     journal_kib: 320,

@@ -408,8 +408,9 @@ impl Engine {
 }
 
 fn commands_seen(batch: &[u8]) -> Vec<CommandSeen> {
-    // Commands of clients that give themselves no name cannot be told apart.
-    let is_named = |command: &Command<'_>| command.verb != Verb::Once || command.session != SessionId::NONE;
+    // What comes without a session cannot be told apart, but for requests to open one.
+    let is_named =
+        |command: &Command<'_>| command.verb == Verb::OpenSession || command.session != SessionId::NONE;
     batch::Commands::of(batch)
         .into_iter()
         .flatten()

@@ -75,6 +75,8 @@ pub struct Client {
     sequence: u64,
     /// How many sessions it asked for: names the requests for them.
     opened: u64,
+    /// Its commands have no name that a replica would see: judged are only its answers.
+    anonymous: bool,
     /// How many commands it sent outside its session.
     onces: u64,
     /// How many operations it left in doubt: names its process.
@@ -95,6 +97,9 @@ pub struct Client {
 impl Client {
     /// Client `number` of `clients`, for a group of `nodes`.
     pub fn new(number: u8, clients: u8, nodes: u8, part: Part, workload: Workload) -> Self {
+        let anonymous = u64::from(number) < workload.resp;
+        // Nobody remembers what it sent.
+        let workload = if anonymous { Workload { once_percent: 100, ..workload } } else { workload };
         Client {
             number: number.into(),
             clients: clients.into(),
@@ -105,6 +110,7 @@ impl Client {
             session: SessionId::NONE,
             sequence: 0,
             opened: 0,
+            anonymous,
             onces: 0,
             doubts: 0,
             left: match part {
@@ -260,7 +266,7 @@ impl Client {
         };
         call.attempts += 1;
         // Anything but a question may show up in the log.
-        if call.attempts == 1 && call.is_logged() {
+        if call.attempts == 1 && call.is_logged() && !self.anonymous {
             ledger.sent.push(call.command());
         }
         call.send(self.target, self.sequence, out);
@@ -418,7 +424,7 @@ impl Client {
         let (is_command, command) = (call.is_command(), call.command());
         match operation.end(response.payload) {
             Ok(end) => {
-                if is_command {
+                if is_command && !self.anonymous {
                     ledger.acknowledged.push(command);
                 }
                 self.verbs.saw(&operation, &end);

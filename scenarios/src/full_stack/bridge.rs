@@ -1,10 +1,11 @@
 //! A client's streams: what it asks of nodes goes out on one stream to each, and what comes back is told to it.
 
-use super::server::address;
+use super::resp::Dialogue;
+use super::server::{address, resp_address};
 use seedfast_core::runtime::race::{Either, race};
 use seedfast_core::runtime::{Alarm, Runtime, Stream, Task};
-use seedfast_core::{Buffer, BufferMut, ConnectionId, Instant, NodeId};
-use seedfast_kv::native::frame::{put_request, take_answer};
+use seedfast_core::{Buffer, BufferMut, ConnectionId, Instant, NodeId, SessionId};
+use seedfast_kv::native::frame::{Senseless, put_request, take_answer};
 use seedfast_sim::{ClientInput, ClientOutbox, ClientOutput};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -60,10 +61,26 @@ impl ClientOutbox for Gathered {
     }
 }
 
+/// How a client speaks to nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// With sessions, exactly once.
+    Native,
+    /// As clients of Redis do.
+    Resp,
+}
+
+/// A request as the client makes it.
+struct Asked {
+    session: SessionId,
+    sequence: u64,
+    bytes: Buffer,
+}
+
 /// A stream to one node, or one that is being opened.
 struct Link<R: Runtime> {
     task: R::Task,
-    requests: Shared<Vec<u8>>,
+    requests: Shared<Asked>,
     number: u64,
 }
 
@@ -78,6 +95,7 @@ enum News {
 pub async fn play<R: Runtime>(
     runtime: R,
     nodes: u8,
+    dialect: Dialect,
     mut turn: impl FnMut(Instant, ClientInput, &mut dyn ClientOutbox),
 ) {
     let mut links: Vec<Option<Link<R>>> = (0..nodes).map(|_| None).collect();
@@ -93,12 +111,15 @@ pub async fn play<R: Runtime>(
                     let link = links[usize::from(to.0)].get_or_insert_with(|| {
                         opened += 1;
                         let requests = mailbox();
-                        let carries = carry(runtime.clone(), to, opened, requests.clone(), news.clone());
+                        let tongue = match dialect {
+                            Dialect::Native => Tongue::Native,
+                            Dialect::Resp => Tongue::Resp(None, nodes),
+                        };
+                        let carries =
+                            carry(runtime.clone(), to, opened, tongue, requests.clone(), news.clone());
                         Link { task: runtime.spawn(carries), requests, number: opened }
                     });
-                    let mut frame = Vec::new();
-                    put_request(&mut frame, session, sequence, &bytes);
-                    post(&link.requests, frame);
+                    post(&link.requests, Asked { session, sequence, bytes });
                 }
                 ClientOutput::Close { to } => {
                     if let Some(link) = links[usize::from(to.0)].take() {
@@ -138,25 +159,78 @@ pub async fn play<R: Runtime>(
     }
 }
 
+/// What is said on a stream, and how what comes is understood.
+enum Tongue {
+    Native,
+    /// Of so many nodes; nothing was said before the first request.
+    Resp(Option<Dialogue>, u8),
+}
+
+impl Tongue {
+    fn address(&self, node: NodeId) -> String {
+        match self {
+            Tongue::Native => address(node),
+            Tongue::Resp(..) => resp_address(node),
+        }
+    }
+
+    /// Appends a request; or answers it.
+    fn put<R: Runtime>(&mut self, runtime: &R, asked: &Asked, out: &mut Vec<u8>) -> Option<Buffer> {
+        let Asked { session, sequence, bytes } = asked;
+        match self {
+            Tongue::Native => {
+                put_request(out, *session, *sequence, bytes);
+                None
+            }
+            Tongue::Resp(dialogue, nodes) => {
+                let dialogue =
+                    dialogue.get_or_insert_with(|| Dialogue::new(*nodes, runtime.choose(2) == 1, out));
+                if runtime.choose(4) == 0 {
+                    dialogue.echo(out);
+                }
+                let answer = dialogue.put(*session, *sequence, bytes, out);
+                if runtime.choose(4) == 0 {
+                    dialogue.echo(out);
+                }
+                answer
+            }
+        }
+    }
+
+    /// The next answer; an error if nothing behind it can be understood.
+    fn take(&mut self, came: &mut Vec<u8>) -> Result<Option<Buffer>, Senseless> {
+        match self {
+            Tongue::Native => take_answer(came),
+            Tongue::Resp(dialogue, _) => Ok(dialogue.as_mut().and_then(|dialogue| dialogue.take(came))),
+        }
+    }
+}
+
 /// Opens a stream to `to` and carries requests and answers, until it breaks or ends.
 async fn carry<R: Runtime>(
     runtime: R,
     to: NodeId,
     number: u64,
-    requests: Shared<Vec<u8>>,
+    mut tongue: Tongue,
+    requests: Shared<Asked>,
     news: Shared<News>,
 ) {
-    if let Ok(mut stream) = runtime.connect(&address(to)).await {
-        let mut came = Vec::new();
+    if let Ok(mut stream) = runtime.connect(&tongue.address(to)).await {
+        let (mut came, mut out) = (Vec::new(), Vec::new());
         loop {
             let read = poll_fn(|cx| stream.poll_read(cx, &mut came, 4 << 10));
             match race(&runtime, next(&requests), read).await {
-                Either::First(mut request) => stream.write(&mut request),
+                Either::First(asked) => {
+                    if let Some(answer) = tongue.put(&runtime, &asked, &mut out) {
+                        post(&news, News::Answer(to, answer));
+                    }
+                    stream.write(&mut out);
+                }
                 Either::Second(Ok(1..)) => {}
                 Either::Second(Ok(0) | Err(_)) => break,
             }
             let senseless = loop {
-                match take_answer(&mut came) {
+                match tongue.take(&mut came) {
                     Ok(Some(answer)) => post(&news, News::Answer(to, answer)),
                     Ok(None) => break false,
                     Err(_) => break true,

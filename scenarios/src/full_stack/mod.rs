@@ -7,15 +7,19 @@
 //! clients, behind streams that are cut, half-closed and broken. The faults are those of `everything`, the judge is the
 //! same judge.
 //!
-//! - [`server`] is a node, [`bridge`] a client's streams, [`scene`] puts them together; requests and answers go as in
-//!   [`seedfast_kv::native`]
+//! Some clients speak the native protocol ([`seedfast_kv::native`]), with sessions and exactly once; the others RESP
+//! (`seedfast_kv::server`), without.
+//!
+//! - [`server`] is a node, [`bridge`] a client's streams, [`resp`] what it says in RESP, [`scene`] puts them together
 
 pub mod bridge;
+pub mod resp;
 pub mod scene;
 pub mod server;
 
 use crate::library::EVERYTHING;
 use scene::FullStack;
+use seedfast_core::random::mix;
 use seedfast_sim::{Plan, Scenario, Scene};
 
 /// See the module.
@@ -34,7 +38,11 @@ impl Scenario for Whole {
     }
 
     fn plan(&self, seed: u64) -> Plan {
-        EVERYTHING.plan(seed)
+        let mut plan = EVERYTHING.plan(seed);
+        // The last client is the probe, whose command has to have a name.
+        let most = u64::from(plan.schedule.clients).saturating_sub(1);
+        plan.workload.insert("resp".into(), mix(seed ^ u64::from_le_bytes(*b"dialects")) % (most + 1));
+        plan
     }
 
     fn scene(&self, plan: &Plan, seed: u64) -> Result<Box<dyn Scene>, String> {
@@ -51,6 +59,18 @@ mod tests {
         let plan = scenario.plan(seed);
         let mut scene = scenario.scene(&plan, seed).expect("the plan makes sense");
         World::new().run(seed, &plan.schedule, &mut *scene, &mut NoTrace)
+    }
+
+    #[test]
+    fn some_clients_speak_resp_and_the_probe_never_does() {
+        let clients = |seed| {
+            let plan = FULL_STACK.plan(seed);
+            (plan.workload["resp"], u64::from(plan.schedule.clients))
+        };
+        assert!((0..50).map(clients).all(|(resp, clients)| resp < clients));
+        let all = (0..50).map(clients).filter(|(resp, clients)| resp + 1 == *clients).count();
+        let none = (0..50).map(clients).filter(|(resp, _)| *resp == 0).count();
+        assert!(all > 2 && none > 2 && all + none < 40, "{all} {none}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The scene: that of the replicated store, its nodes and clients played by async code.
 
-use super::{bridge, server};
+use super::bridge::{self, Dialect};
+use super::server;
 use crate::paxos_scene::PaxosScene;
 use seedfast_core::paxos::Config;
 use seedfast_core::runtime::drive::Tap;
@@ -29,11 +30,13 @@ impl FullStack {
     pub fn new(plan: &Plan, seed: u64) -> Result<Self, String> {
         let inner = Rc::new(RefCell::new(PaxosScene::new(plan, seed)?));
         let nodes = plan.schedule.nodes;
+        let resp = plan.workload.get("resp").copied().unwrap_or(0);
         let clients = (0..plan.schedule.clients).map(|number| {
             let scene = inner.clone();
             let client = ClientId(number);
+            let dialect = if u64::from(number) < resp { Dialect::Resp } else { Dialect::Native };
             AsyncClient::new(client, move |runtime| {
-                bridge::play(runtime, nodes, move |now, input, out| {
+                bridge::play(runtime, nodes, dialect, move |now, input, out| {
                     scene.borrow_mut().client(client, now, input, out);
                 })
             })

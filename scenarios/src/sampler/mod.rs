@@ -121,6 +121,7 @@ impl Sketch {
             batch_commands: 1_024,
             sessions: 1_024,
             log_kib: 65_536,
+            resp: 0,
             padding: 0,
             nvm: 0,
             journal_kib: 320,
