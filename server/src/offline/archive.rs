@@ -136,7 +136,9 @@ impl Archive {
         reader.seek(SeekFrom::Start(HEADER as u64)).map_err(failed)?;
         let mut text = vec![0; text_length.min(TEXT) as usize];
         reader.read_exact(&mut text).map_err(failed)?;
-        let identity = String::from_utf8(text).ok().and_then(|text| identity::decode(&text));
+        let sound = long(&header, 64) == xxh3_64_with_seed(&text, SEED);
+        let identity =
+            String::from_utf8(text).ok().filter(|_| sound).and_then(|text| identity::decode(&text));
         let identity = identity.ok_or_else(|| damaged(HEADER as u64))?;
         let mut at = HEADER as u64 + text_length;
         let (mut parts, mut digest) = (Vec::new(), Xxh3::new());
@@ -251,6 +253,7 @@ fn fill(
     header[40..48].copy_from_slice(&taken.to_le_bytes());
     header[48..56].copy_from_slice(&source.length().to_le_bytes());
     header[56..60].copy_from_slice(&(text.len() as u32).to_le_bytes());
+    header[64..72].copy_from_slice(&xxh3_64_with_seed(text.as_bytes(), SEED).to_le_bytes());
     let checksum = xxh3_64_with_seed(&header[8..], SEED);
     header[..8].copy_from_slice(&checksum.to_le_bytes());
     file.write_all_at(&header, 0)?;

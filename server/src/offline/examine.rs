@@ -4,7 +4,7 @@ use super::dry::{self, Hands, Outcome, range};
 use super::figures::{Figures, listed};
 use super::medium::{Shielded, Source, read_around};
 use super::report::{self, Record, Report, Span};
-use seedfast_core::journal::layout::COPY_MAX;
+use seedfast_core::journal::layout::{COPY_MAX, COPY_MIN};
 use seedfast_core::journal::mark::{MARK, Mark, MarkCopy};
 use seedfast_core::journal::metadata::MetadataCopy;
 use seedfast_core::journal::survey;
@@ -44,21 +44,21 @@ pub(crate) fn examine(
         path: path.to_owned(),
         length: source.length(),
         sound: false,
+        recognised: false,
         recovery: report::Recovery::default(),
         problems: Vec::new(),
         notes: Vec::new(),
         journal: None,
         start: None,
     };
-    let owner = found.as_ref().ok().map(|metadata| {
-        let identity = metadata.identity;
-        Expected { cluster: identity.cluster, group: identity.group, node: identity.node }
-    });
-    // A device that tells nothing of itself is refused before anybody asks whose it is.
+    let mut hands = Hands::new(Shielded::new(source));
     let anybody =
         Expected { cluster: Default::default(), group: Default::default(), node: Default::default() };
-    let mut hands = Hands::new(Shielded::new(source));
-    let (rows, outcome) = dry::recover(&mut hands, expected.or(owner).unwrap_or(anybody), &mut |_| ());
+    let (mut rows, mut outcome) = dry::recover(&mut hands, expected.unwrap_or(anybody), &mut |_| ());
+    // If nobody says whose it must be, it is asked itself.
+    if let (None, &Outcome::Refused(Refusal::Foreign { cluster, group, node })) = (expected, &outcome) {
+        (rows, outcome) = dry::recover(&mut hands, Expected { cluster, group, node }, &mut |_| ());
+    }
     report.recovery.repairs = hands.medium.writes().map(Span::from).collect();
     report.recovery.rows = rows.iter().map(described).collect();
     report.recovery.recovers = matches!(outcome, Outcome::Recovered(..));
@@ -235,6 +235,12 @@ fn copies(counts: &Metadata, front: &[u8], report: &mut Report) -> Vec<report::C
 
 /// What is wrong, and what is merely worth knowing.
 fn judge(rows: &Rows, outcome: &Outcome, metadata: Option<&Metadata>, report: &mut Report) {
+    let smallest = 2 * COPY_MIN;
+    report.recognised = match outcome {
+        Outcome::Refused(Refusal::TooShort { takes, .. }) => *takes > smallest,
+        Outcome::Refused(Refusal::Unformatted | Refusal::NotAJournal | Refusal::NewerFormat { .. }) => false,
+        _ => true,
+    };
     match outcome {
         Outcome::Refused(refusal) => {
             report.recovery.refusal = Some(refusal.to_string());

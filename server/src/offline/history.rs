@@ -9,7 +9,7 @@ use super::archive::Archive;
 use super::dry::{self, Hands, Outcome, piece};
 use super::medium::Shielded;
 use seedfast_core::Buffer;
-use seedfast_core::journal::{Expected, Kind, Metadata, Record, Restored, Snapshot, SnapshotFound, Standing};
+use seedfast_core::journal::{Expected, Kind, Record, Restored, Snapshot, SnapshotFound, Standing};
 use std::collections::BTreeMap;
 
 /// The value of a slot: its name in 8 bytes, then the batch.
@@ -76,6 +76,12 @@ pub(crate) fn read(archives: &[Archive]) -> Result<History, String> {
         .collect();
     voters.sort_unstable();
     voters.dedup();
+    let history = put_together(all)?;
+    Ok(History { voters: voters.len(), ..history })
+}
+
+/// What all of them say together.
+fn put_together(mut all: Vec<Told>) -> Result<History, String> {
     // Whoever knows most has everything between his snapshot and what he knows.
     let most = all.iter().enumerate().max_by_key(|(index, told)| {
         (told.decided, told.snapshot.as_ref().map(|(snapshot, _)| snapshot.slot), usize::MAX - index)
@@ -96,7 +102,7 @@ pub(crate) fn read(archives: &[Archive]) -> Result<History, String> {
         end += 1;
     }
     let snapshot = snapshot.map(|(snapshot, pieces)| (snapshot.slot, snapshot.digest, pieces));
-    Ok(History { snapshot, values, end, decided, voters: voters.len() })
+    Ok(History { snapshot, values, end, decided, voters: 0 })
 }
 
 /// The value that a new leader would have to propose.
@@ -133,7 +139,7 @@ fn tell(archive: &Archive) -> Result<Told, String> {
         }
     };
     let first = snapshot.as_ref().map_or(0, |(snapshot, _)| snapshot.slot);
-    let (decided, slots) = slots.end(first, journal.metadata());
+    let (decided, slots) = slots.end(first.max(journal.metadata().decided), first);
     Ok(Told { snapshot, standing, decided, slots })
 }
 
@@ -172,8 +178,8 @@ impl Slots {
     }
 
     /// What is decided, and the values from the snapshot on.
-    fn end(mut self, first: u64, metadata: &Metadata) -> (u64, BTreeMap<u64, Known>) {
-        self.decide(metadata.decided.max(first));
+    fn end(mut self, decided: u64, first: u64) -> (u64, BTreeMap<u64, Known>) {
+        self.decide(decided);
         let slots = self.known.split_off(&first);
         // What was learned in one piece behind it is decided as well.
         let mut decided = self.decided;
@@ -181,5 +187,72 @@ impl Slots {
             decided += 1;
         }
         (decided, slots)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record with a value of one byte, which knows everything below `decided` decided.
+    fn record(kind: Kind, slot: u64, ballot: u64, decided: u64, value: &[u8]) -> Record<'_> {
+        Record { number: 1, kind, slot, ballot, epoch: 0, incarnation: 1, decided, payload: value }
+    }
+
+    /// What one replica says that wrote these votes, decided below `decided`.
+    fn told(decided: u64, votes: &[(u64, u64, &str)]) -> Told {
+        let mut slots = Slots::default();
+        for (slot, ballot, value) in votes {
+            slots.take(&record(Kind::Vote, *slot, *ballot, 0, value.as_bytes()));
+        }
+        let (decided, slots) = slots.end(decided, 0);
+        Told { snapshot: None, standing: Standing::Founding, decided, slots }
+    }
+
+    fn together(all: Vec<Told>) -> (String, u64, u64) {
+        let history = put_together(all).expect("they are whole");
+        (String::from_utf8(history.values.concat()).expect("letters"), history.decided, history.end)
+    }
+
+    #[test]
+    fn behind_what_is_decided_the_highest_ballot_of_any_replica_counts() {
+        let one = || told(1, &[(0, 1, "a"), (1, 1, "b"), (2, 1, "x")]);
+        let other = || told(2, &[(0, 1, "a"), (1, 3, "B"), (2, 2, "c"), (3, 2, "d")]);
+        assert_eq!(together(vec![one()]), ("abx".to_owned(), 1, 3));
+        assert_eq!(together(vec![one(), other()]), ("aBcd".to_owned(), 2, 4));
+        assert_eq!(together(vec![other(), one()]), ("aBcd".to_owned(), 2, 4));
+    }
+
+    #[test]
+    fn nothing_counts_behind_a_slot_that_nobody_voted_for() {
+        let one = told(1, &[(0, 1, "a"), (3, 9, "z")]);
+        let other = told(1, &[(0, 1, "a"), (1, 1, "b")]);
+        assert_eq!(together(vec![one, other]), ("ab".to_owned(), 1, 2));
+    }
+
+    #[test]
+    fn a_value_that_was_learned_is_not_replaced_by_a_vote_of_any_ballot() {
+        let mut slots = Slots::default();
+        slots.take(&record(Kind::Vote, 0, 5, 0, b"x"));
+        slots.take(&record(Kind::Learned, 0, 0, 0, b"a"));
+        slots.take(&record(Kind::Vote, 0, 9, 0, b"y"));
+        slots.take(&record(Kind::Vote, 1, 9, 0, b"b"));
+        slots.take(&record(Kind::Vote, 1, 10, 2, b"c"));
+        let (decided, known) = slots.end(0, 0);
+        assert_eq!(decided, 2);
+        assert_eq!(known[&0], Known::Decided(b"a".to_vec()));
+        assert_eq!(known[&1], Known::Decided(b"c".to_vec()));
+    }
+
+    #[test]
+    fn a_decided_slot_without_its_value_is_an_error_and_not_a_gap() {
+        assert!(put_together(vec![told(2, &[(1, 1, "b")])]).is_err());
+    }
+
+    #[test]
+    fn a_replacement_takes_only_what_is_decided() {
+        let history =
+            put_together(vec![told(1, &[(0, 1, "a"), (1, 1, "b")])]).expect("it is whole").decided_only();
+        assert_eq!((history.values.len(), history.end), (1, 1));
     }
 }

@@ -6,6 +6,8 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Something that a journal can be read from.
 pub(crate) trait Source {
@@ -33,6 +35,9 @@ pub(crate) trait Medium: Source {
     /// What the device says.
     fn sync(&mut self) -> Result<(), Failure>;
 }
+
+/// The kernel holds what a process had in flight, and its lock with it, for a moment after the process was killed.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A file or a block device that nobody serves from meanwhile.
 pub(crate) struct Stopped {
@@ -70,10 +75,14 @@ impl Stopped {
     pub(crate) fn open(path: &Path) -> Result<Self, Closed> {
         let refused = |why| Closed::Refused(path.to_owned(), why);
         let file = File::open(path).map_err(refused)?;
-        match file.try_lock_shared() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Closed::InUse(path.to_owned())),
-            Err(TryLockError::Error(why)) => return Err(refused(why)),
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match file.try_lock_shared() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(PATIENCE / 50),
+                Err(TryLockError::WouldBlock) => return Err(Closed::InUse(path.to_owned())),
+                Err(TryLockError::Error(why)) => return Err(refused(why)),
+            }
         }
         if file.metadata().map_err(refused)?.is_dir() {
             return Err(refused(io::ErrorKind::IsADirectory.into()));

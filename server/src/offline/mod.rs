@@ -170,14 +170,9 @@ fn print(report: &Report, records: Option<&[report::Record]>, json: bool) -> Res
         Err(why) if why.kind() == io::ErrorKind::BrokenPipe => {}
         Err(why) => return Err(Trouble::usage(format!("the report cannot be written: {why}"))),
     }
-    Ok(ExitCode::from(match (report.sound, report.journal.is_some() || is_ours(report)) {
+    Ok(ExitCode::from(match (report.sound, report.recognised) {
         (true, _) => 0,
         (false, true) => WRONG,
         (false, false) => NO_JOURNAL,
     }))
-}
-
-/// Whether it is a journal of ours although nothing can be told of it: damaged beyond reading.
-fn is_ours(report: &Report) -> bool {
-    !matches!(report.recovery.row.as_deref(), Some("D1" | "D2" | "D3" | "D4") | None)
 }

@@ -13,6 +13,8 @@ pub(crate) struct Report {
     pub(crate) length: u64,
     /// Nothing is wrong.
     pub(crate) sound: bool,
+    /// It is a journal of ours, whatever became of it, and this program can judge it.
+    pub(crate) recognised: bool,
     /// What recovery would do.
     pub(crate) recovery: Recovery,
     /// What is wrong, one sentence each.

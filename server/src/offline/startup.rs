@@ -6,12 +6,16 @@ use super::medium::{Shielded, Source};
 use super::report::Start;
 use crate::format;
 use seedfast_core::journal::Metadata;
+use seedfast_core::journal::frame::HEADER;
 use seedfast_core::paxos::{Ballot, Replica};
 use seedfast_core::{
     self as core, Completion, Incarnation, Input, Instant, Now, OperationId, PeerSet, Process, WallTime,
 };
 use seedfast_kv::Store;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
+
+/// A vote has so many bytes before its value: the header of its record, and the value's name.
+const SPARE: u64 = HEADER as u64 + 8;
 
 /// Begins the replica that the journal on `source` belongs to. A panic of the state machine or of a contract is told as
 /// the end of its life.
@@ -27,7 +31,11 @@ pub(crate) fn start(source: &dyn Source, metadata: &Metadata) -> Start {
         keys: 0,
         digest: String::new(),
     };
+    // What a panic says goes into the report, and nowhere else.
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(|_| ()));
     let ended = catch_unwind(AssertUnwindSafe(|| live(source, metadata, &mut began)));
+    panic::set_hook(usual);
     if let Err(panic) = ended {
         let why = panic.downcast_ref::<String>().cloned();
         let why = why.or_else(|| panic.downcast_ref::<&str>().map(|why| (*why).to_owned()));
@@ -41,6 +49,9 @@ fn live(source: &dyn Source, metadata: &Metadata, began: &mut Start) {
     let identity = metadata.identity;
     let mut config = format::config(metadata.capacity, PeerSet::one(identity.node));
     config.group = identity.group;
+    // A journal that this server did not format may have smaller segments; nothing is proposed here.
+    config.batch_bytes = config.batch_bytes.min(metadata.layout.segment.saturating_sub(SPARE).max(1) as u32);
+    config.log_bytes = config.log_bytes.max(config.batch_bytes.into());
     let store = Store::with_limits(format::limits(metadata.capacity));
     let mut replica = match Replica::new(config, store) {
         Ok(replica) => replica,

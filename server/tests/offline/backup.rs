@@ -1,0 +1,142 @@
+//! Backups of real replicas, and what comes of them.
+
+use crate::cluster::{Cluster, format, list};
+use crate::run::{Place, run};
+use std::path::{Path, PathBuf};
+
+/// A cluster of three that has acknowledged `writes` values and was killed, as directories.
+fn killed(place: &Place, writes: usize) -> (String, Vec<u16>, Vec<PathBuf>) {
+    let (members, clients) = list(3);
+    let directories = format(&place.0, &members, 3);
+    let mut cluster = Cluster::serve(&members, &clients, &directories);
+    for number in 0..writes {
+        assert_eq!(cluster.ask(&["SET", &format!("key{number}"), &format!("value{number}")]), "+OK");
+    }
+    cluster.kill();
+    (members, clients, directories)
+}
+
+fn save(place: &Place, directories: &[PathBuf]) -> Vec<PathBuf> {
+    let save = |(index, data): (usize, &PathBuf)| {
+        let file = place.path(&format!("backup-{index}"));
+        run("backup {} --to {}", &[data, &file]).ended(0).with("content ");
+        file
+    };
+    directories.iter().enumerate().map(save).collect()
+}
+
+#[test]
+fn backups_of_a_majority_found_a_cluster_in_which_every_acknowledged_write_is() {
+    let place = Place::new();
+    let (_, _, directories) = killed(&place, 40);
+    let saved = save(&place, &directories[1..]);
+    run("verify {}", &[&saved[0]]).ended(0).with("the journal of replica 2");
+    let (members, clients) = list(3);
+    let restored: Vec<PathBuf> = (1..=3)
+        .map(|id| {
+            let data = place.path(&format!("new-{id}"));
+            // In which order the files are named does not matter.
+            let files: [&Path; 2] = if id == 2 { [&saved[1], &saved[0]] } else { [&saved[0], &saved[1]] };
+            let words = format!("restore {{}} {{}} --data {{}} --id {id} --cluster {members} --found again");
+            let said = run(&words, &[files[0], files[1], &data]).ended(0);
+            said.with("2 of 3 replicas: whatever was acknowledged before").with("once");
+            run("verify {}", &[&data]).ended(0).with("promised 0.0");
+            data
+        })
+        .collect();
+    let cluster = Cluster::serve(&members, &clients, &restored);
+    for number in 0..40 {
+        assert_eq!(cluster.ask(&["GET", &format!("key{number}")]), format!("value{number}"));
+    }
+    assert_eq!(cluster.ask(&["SET", "key0", "after"]), "+OK");
+    assert_eq!(cluster.ask(&["GET", "key0"]), "after");
+}
+
+#[test]
+fn replicas_restored_from_other_files_are_of_another_cluster() {
+    let place = Place::new();
+    let (_, _, directories) = killed(&place, 5);
+    let saved = save(&place, &directories);
+    let (members, _) = list(3);
+    let cluster_of = |name: &str, files: &[&PathBuf]| {
+        let data = place.path(name);
+        let holes = vec!["{}"; files.len()].join(" ");
+        let words = format!("restore {holes} --data {{}} --id 1 --cluster {members} --found again");
+        let paths: Vec<&Path> = files.iter().map(|path| path.as_path()).chain([data.as_path()]).collect();
+        let said = run(&words, &paths).ended(0);
+        said.out.split("of cluster ").nth(1).expect("a cluster")[..32].to_owned()
+    };
+    let one = cluster_of("one", &[&saved[0]]);
+    assert_ne!(one, cluster_of("two", &[&saved[1]]));
+    assert_ne!(one, cluster_of("both", &[&saved[0], &saved[1]]));
+    assert_eq!(one, cluster_of("again", &[&saved[0]]));
+}
+
+#[test]
+fn a_lost_replica_is_replaced_from_a_backup_and_never_votes() {
+    let place = Place::new();
+    let (members, clients, mut directories) = killed(&place, 20);
+    let saved = save(&place, &directories[..1]);
+    directories[2] = place.path("replacement");
+    let words = format!("restore {{}} --data {{}} --id 3 --cluster {members} --replace");
+    run(&words, &[&saved[0], &directories[2]]).ended(0).with("never votes");
+    let standing = std::fs::read_to_string(directories[2].join("identity")).expect("it is there");
+    assert!(standing.contains("standing: replacement"), "{standing}");
+    run("verify {}", &[&directories[2]]).ended(0).with("and never votes");
+    let cluster = Cluster::serve(&members, &clients, &directories);
+    assert_eq!(cluster.ask(&["SET", "more", "1"]), "+OK");
+    assert_eq!(cluster.ask(&["GET", "key19"]), "value19");
+}
+
+#[test]
+fn nothing_comes_back_as_it_was_and_every_refusal_leaves_nothing_behind() {
+    let place = Place::new();
+    let (members, _, directories) = killed(&place, 5);
+    let saved = save(&place, &directories[..1]);
+    let file: &Path = &saved[0];
+    let data = place.path("data");
+    let words = format!("restore {{}} --data {{}} --id 1 --cluster {members}");
+    run(&words, &[file, &data]).ended(2).with("--found");
+    run(&format!("{words} --found x --replace"), &[file, &data]).ended(2);
+    run(&format!("{words} --found x"), &[file, &directories[0]]).ended(2).with("is a data directory already");
+    let (others, _) = list(3);
+    let elsewhere = format!("restore {{}} --data {{}} --id 1 --cluster {others} --replace");
+    run(&elsewhere, &[file, &data]).ended(2).with("another cluster than the one of the backup");
+    run(&format!("{words} --replace --size 32MiB"), &[file, &data]).ended(2).with("all must have the same");
+    run("backup {} --to {}", &[&directories[0], file]).ended(2).with("exists already");
+
+    let whole = std::fs::read(file).expect("it is there");
+    let damaged = |name: &str, bytes: &[u8], sentence: &str| {
+        let damaged = place.file(name, bytes);
+        run(&format!("{words} --found x"), &[&damaged, &data]).ended(1).with(sentence);
+        assert!(!data.exists(), "{name}: a directory was left behind");
+    };
+    damaged("short", &whole[..whole.len() - 1], "take a whole copy of it");
+    damaged("other", &[1; 4096], "is no backup");
+    let mut bytes = whole.clone();
+    bytes[..128].fill(0);
+    damaged("unfinished", &bytes, "was interrupted while it was written");
+    for at in [20, 200, 600, whole.len() - 1] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        damaged("flipped", &bytes, "is damaged at byte");
+    }
+    let mut bytes = whole.clone();
+    bytes[16] = 2;
+    damaged("newer", &bytes, "use a newer program");
+}
+
+#[test]
+fn a_journal_without_a_whole_state_is_not_saved() {
+    let place = Place::new();
+    let (_, _, directories) = killed(&place, 20);
+    let journal = directories[0].join("journal");
+    let mut bytes = std::fs::read(&journal).expect("it is there");
+    // The log begins three quarters of the way; this is in the third record or so, well below the mark.
+    bytes[(12 << 20) + 1100] ^= 1;
+    std::fs::write(&journal, &bytes).expect("it can be written");
+    let file = place.path("file");
+    let said = run("backup {} --to {}", &[&directories[0], &file]).ended(1).with("no whole state to save");
+    said.with("save another replica");
+    assert!(!file.exists());
+}
