@@ -22,13 +22,14 @@ use crate::identity::Identity;
 use crate::seeds::{Seeds, Shard};
 use crate::text::Console;
 use crate::trouble::Trouble;
-use crate::{explore, panics, replay, run, scenarios, show};
+use crate::{explore, panics, recording, replay, run, scenarios, show};
 use clap::{Args, Parser, Subcommand};
 use seedfast_sim::Scenario;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Throws seeded schedules of faults at replicated services, judges every run, and replays any of them byte for byte.
@@ -133,8 +134,9 @@ pub(crate) struct Explore {
 /// What `replay` is told.
 #[derive(Args)]
 pub(crate) struct Replay {
-    /// A scenario, followed by a seed; or the bundle of a failed seed
-    #[arg(value_name = "SCENARIO | BUNDLE")]
+    /// A scenario, followed by a seed; the bundle of a failed seed; or what a replica recorded, a file or all in a
+    /// directory
+    #[arg(value_name = "SCENARIO | BUNDLE | RECORDING")]
     pub(crate) what: String,
     /// The seed, after a scenario
     pub(crate) seed: Option<String>,
@@ -147,9 +149,10 @@ pub(crate) struct Replay {
     /// Write the protocol's trace, one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,
-    /// Stop at this simulated time (1.5s)
-    #[arg(long, value_name = "TIME", value_parser = nanoseconds)]
-    pub(crate) until: Option<Duration>,
+    /// Stop at this simulated time (1.5s); in a recording, at this time of the replica's clock from its beginning, or
+    /// behind this turn (1500), which is printed
+    #[arg(long, value_name = "TIME | TURN")]
+    pub(crate) until: Option<Until>,
     /// Print every event
     #[arg(long, short)]
     pub(crate) verbose: bool,
@@ -165,6 +168,42 @@ pub(crate) struct Replay {
     /// How long it may take on the wall clock before it counts as looping for ever
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = nanoseconds)]
     pub(crate) watchdog: Duration,
+}
+
+/// Where a replay stops.
+#[derive(Clone, Copy)]
+pub(crate) enum Until {
+    /// At this time.
+    Time(Duration),
+    /// Behind this turn.
+    Turn(u64),
+}
+
+impl FromStr for Until {
+    type Err = Trouble;
+
+    fn from_str(text: &str) -> Result<Self, Trouble> {
+        match text.parse() {
+            Ok(turn) => Ok(Until::Turn(turn)),
+            Err(_) => nanoseconds(text).map(Until::Time),
+        }
+    }
+}
+
+impl Replay {
+    /// The simulated time at which a run stops.
+    ///
+    /// # Errors
+    /// A turn was named: runs have many processes.
+    pub(crate) fn until_time(&self) -> Result<Option<Duration>, Trouble> {
+        match self.until {
+            None => Ok(None),
+            Some(Until::Time(time)) => Ok(Some(time)),
+            Some(Until::Turn(turn)) => Err(Trouble::new(format!(
+                "--until {turn}: turns are counted in recordings of one replica; name a simulated time, such as 1.5s"
+            ))),
+        }
+    }
 }
 
 /// What `show` is told.
@@ -224,11 +263,7 @@ pub fn run_with(
     }
     let result = match parsed.command {
         Command::Run(options) => run::run(scenarios, &options, console),
-        Command::Replay(options) => match explore::case_in(Path::new(&options.what)) {
-            Ok(Some(case)) => explore::replay(&case, console),
-            Ok(None) => replay::replay(scenarios, &options, console),
-            Err(trouble) => Err(trouble),
-        },
+        Command::Replay(options) => replay(scenarios, &options, console),
         Command::Explore(options) => explore::explore(&options, console),
         Command::Show(options) => show::show(scenarios, &options, console),
         Command::Scenarios { json } => scenarios::list(scenarios, json, console),
@@ -237,6 +272,21 @@ pub fn run_with(
         console.note(&format!("error: {trouble}\n"));
         2
     })
+}
+
+/// Replays whatever it is that was named.
+fn replay(
+    scenarios: &[&'static dyn Scenario],
+    options: &Replay,
+    console: &mut Console<'_>,
+) -> Result<u8, Trouble> {
+    if let Some(paths) = recording::find(&options.what)? {
+        return recording::replay(&paths, options, console);
+    }
+    match explore::case_in(Path::new(&options.what))? {
+        Some(case) => explore::replay(&case, console),
+        None => replay::replay(scenarios, options, console),
+    }
 }
 
 /// One line that says which build this is.

@@ -4,7 +4,7 @@
 //! - [`campaign`]: many seeds on many workers, one result that does not depend on how many
 //! - [`rerun`]: the same seed, the same bytes, or the first event that differs
 //! - [`bundle`]: a failing seed as one text file; [`recorded`]: the events in it; [`identity`]: the build that saw it
-//! - [`replay`]: one run, looked at closely; `show`: the same as a picture
+//! - [`replay`]: one run, looked at closely; `show`: the same as a picture; `recording`: what a replica recorded
 //! - [`testing`]: scenarios under `cargo test`
 #![forbid(unsafe_code)]
 
@@ -26,6 +26,7 @@ pub mod layout;
 mod panics;
 mod progress;
 pub mod recorded;
+mod recording;
 pub mod replay;
 mod report;
 pub mod rerun;

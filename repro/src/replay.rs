@@ -1,7 +1,7 @@
 //! The `replay` command: one run, of a seed or of a bundle, looked at closely.
 
 use crate::bundle::{self, Bundle, Verdict};
-use crate::cli::Replay;
+use crate::cli::{Replay, Until};
 use crate::events::{self, Filter, Words};
 use crate::execute;
 use crate::files;
@@ -59,7 +59,7 @@ pub(crate) fn replay(
     let paint = console.paint();
     let Case { scenario, seed, .. } = case;
 
-    let (collect, until) = (options.events.is_some(), options.until);
+    let (collect, until) = (options.events.is_some(), options.until_time()?);
     let plan = case.plan.clone();
     let ran = guarded(options.watchdog, move || run(scenario, seed, &plan, collect, until))?;
     let Some(replayed) = ran else {
@@ -277,9 +277,12 @@ fn told(case: &Case, options: &Replay, replayed: &Replayed, paint: Paint) -> Str
     let Case { scenario, seed, .. } = case;
     let outcome = &replayed.outcome;
     let mut text = String::new();
-    let cut = options.until.filter(|_| replayed.is_cut).map_or_else(String::new, |until| {
-        format!(", stopped at {}", seedfast_core::Duration::from_nanos(until.as_nanos() as u64))
-    });
+    let cut = match options.until {
+        Some(Until::Time(until)) if replayed.is_cut => {
+            format!(", stopped at {}", seedfast_core::Duration::from_nanos(until.as_nanos() as u64))
+        }
+        _ => String::new(),
+    };
     match &outcome.broken {
         Some(Broken { violation: Violation { invariant, what }, at, event }) => {
             let _ = writeln!(text, "{}  {}, seed {seed}{cut}\n", paint.bad("BROKEN"), scenario.name());

@@ -18,6 +18,12 @@ pub mod workload;
 
 use seedfast_sim::Scenario;
 
+/// Replicas that were recorded on real machines: the same store as in the scenarios.
+pub mod recorded {
+    pub use seedfast_kv::recorded::{BUILD, header, replica, same_sources};
+    pub use seedfast_kv::{Limits, Store};
+}
+
 /// Every scenario, the default mix first; those with a planted bug last.
 pub fn all() -> Vec<&'static dyn Scenario> {
     let mut all = library::ALL.to_vec();
