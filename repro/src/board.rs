@@ -86,16 +86,18 @@ fn firsts(span: Span, count: usize) -> Vec<Option<u64>> {
 }
 
 impl Board {
+    /// `next` is the index of the first seed that is handed out.
     pub(crate) fn new(
         scenarios: Vec<&'static dyn Scenario>,
         span: Span,
         jobs: usize,
         deadline: Option<Instant>,
+        next: u64,
     ) -> Self {
         let state = State {
-            next: 0,
+            next,
             last: u64::MAX,
-            settled: 0,
+            settled: next,
             running: 0,
             waiting: VecDeque::new(),
             kept: 0,
@@ -232,6 +234,18 @@ impl Board {
 mod tests {
     use super::*;
     use crate::seeds::Shard;
+
+    #[test]
+    fn seeds_are_handed_out_from_where_a_campaign_goes_on() {
+        let span = Span { first: 100, end: 110, shard: Shard::WHOLE };
+        let board = Board::new(vec![&seedfast_scenarios::toy::TOY], span, 1, None, 7);
+        let mut indices = Vec::new();
+        while let Task::Run(item) = board.next(0, &mut || {}) {
+            indices.push(item.index);
+            board.done(0, None);
+        }
+        assert_eq!(indices, [7, 8, 9]);
+    }
 
     #[test]
     fn every_scenario_has_one_first_seed_in_every_shard() {

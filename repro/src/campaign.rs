@@ -11,6 +11,7 @@ use crate::tally::Tally;
 use crate::trouble::Trouble;
 use crate::worker::{self, Failure};
 use seedfast_sim::Scenario;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -36,12 +37,75 @@ pub struct Campaign {
 }
 
 /// Failures that look alike: the same invariant of the same scenario.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signature {
     /// How many seeds failed like this.
     pub seeds: u64,
     /// The lowest of them, confirmed; at most [`EXAMPLES`].
     pub examples: Vec<Failure>,
+    /// The one that broke after the fewest events, the lowest of several: the easiest one to look at.
+    pub quickest: Failure,
+}
+
+impl Signature {
+    /// The first failure of its kind.
+    pub fn new(failure: Failure) -> Self {
+        Signature { seeds: 1, examples: vec![failure.clone()], quickest: failure }
+    }
+
+    /// Adds others, which are disjoint from these.
+    pub fn merge(&mut self, other: Signature) {
+        self.seeds += other.seeds;
+        self.examples.extend(other.examples);
+        self.examples.sort_by_key(|failure| failure.seed);
+        self.examples.truncate(EXAMPLES);
+        if (other.quickest.event, other.quickest.seed) < (self.quickest.event, self.quickest.seed) {
+            self.quickest = other.quickest;
+        }
+    }
+}
+
+/// Failures by scenario and invariant.
+pub type Signatures = BTreeMap<(&'static str, String), Signature>;
+
+/// What the seeds that were merged so far add up to. A campaign that was interrupted goes on from here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sums {
+    /// How many seeds of the span these are, the lowest ones.
+    pub seeds: u64,
+    /// Set by the failure that ends a campaign which was not told to go on.
+    pub is_over: bool,
+    /// Of each scenario, in the campaign's order.
+    pub tallies: Vec<Tally>,
+    /// Failures by scenario and invariant.
+    #[serde(with = "listed")]
+    pub signatures: Signatures,
+    /// Runs that differed, lowest seeds first, a few of each scenario.
+    pub mismatches: Vec<Mismatch>,
+}
+
+impl Sums {
+    /// Nothing yet, of so many scenarios.
+    pub fn none(scenarios: usize) -> Self {
+        Sums { tallies: vec![Tally::default(); scenarios], ..Sums::default() }
+    }
+}
+
+/// Signatures as a list: each of them knows its own key.
+mod listed {
+    use super::{Signature, Signatures};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(signatures: &Signatures, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(signatures.values())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Signatures, D::Error> {
+        let list = Vec::<Signature>::deserialize(from)?;
+        let keyed =
+            list.into_iter().map(|one| ((one.quickest.scenario, one.quickest.invariant.clone()), one));
+        Ok(keyed.collect())
+    }
 }
 
 /// How many failures of one signature are kept.
@@ -66,7 +130,7 @@ pub struct Findings {
     /// The sums of all of them.
     pub total: Tally,
     /// Failures by scenario and invariant.
-    pub signatures: BTreeMap<(&'static str, String), Signature>,
+    pub signatures: Signatures,
     /// Runs that differed, lowest seeds first, a few of each scenario; the tallies count all of them.
     pub mismatches: Vec<Mismatch>,
     /// A seed that the watchdog ended the campaign for.
@@ -76,6 +140,20 @@ pub struct Findings {
 }
 
 impl Findings {
+    /// What the sums of `scenarios` come to.
+    pub fn of(scenarios: &[&'static str], sums: Sums, stuck: Option<Stuck>, wall: Duration) -> Self {
+        let mut total = Tally::default();
+        sums.tallies.iter().for_each(|tally| total.merge(tally));
+        Findings {
+            scenarios: scenarios.iter().copied().zip(sums.tallies).collect(),
+            total,
+            signatures: sums.signatures,
+            mismatches: sums.mismatches,
+            stuck,
+            wall,
+        }
+    }
+
     /// 0 if all held, 1 if an invariant broke, 3 if two runs of one seed differed.
     pub fn exit_code(&self) -> u8 {
         match (self.total.rerun_mismatches, self.total.failures) {
@@ -84,6 +162,19 @@ impl Findings {
             (0, 0) => u8::from(self.stuck.is_some()),
         }
     }
+}
+
+/// A moment of a campaign at which what it found so far may be worth keeping.
+#[derive(Clone, Copy)]
+pub struct Moment<'a> {
+    /// What it found so far.
+    pub sums: &'a Sums,
+    /// How long it took so far.
+    pub wall: Duration,
+    /// Whether nothing follows.
+    pub is_end: bool,
+    /// The seed for whose sake it ended, if one did not.
+    pub stuck: Option<Stuck>,
 }
 
 /// How far a campaign is.
@@ -121,10 +212,25 @@ impl Campaign {
     /// # Errors
     /// If a scenario refuses its own plan or panics over it, or the harness panics.
     pub fn run(&self, tick: &mut dyn FnMut(&Progress)) -> Result<Findings, Stopped> {
+        self.go_on(Sums::none(self.scenarios.len()), Duration::ZERO, tick, &mut |_| {})
+    }
+
+    /// Goes on behind the seeds that `sums` holds already, which took `before` of the time limit. `keep` hears of the
+    /// sums several times a second, and at the end.
+    ///
+    /// # Errors
+    /// As [`Campaign::run`].
+    pub fn go_on(
+        &self,
+        sums: Sums,
+        before: Duration,
+        tick: &mut dyn FnMut(&Progress),
+        keep: &mut dyn FnMut(&Moment<'_>),
+    ) -> Result<Findings, Stopped> {
         let began = Instant::now();
         let jobs = self.jobs.max(1);
-        let deadline = self.limit.map(|limit| began + limit);
-        let board = Arc::new(Board::new(self.scenarios.clone(), self.span, jobs, deadline));
+        let deadline = self.limit.map(|limit| began + limit.saturating_sub(before));
+        let board = Arc::new(Board::new(self.scenarios.clone(), self.span, jobs, deadline, sums.seeds));
         let (sender, reports) = mpsc::channel();
         for worker in 0..jobs {
             let (shared, sender, percent) = (board.clone(), sender.clone(), self.rerun_percent);
@@ -138,23 +244,28 @@ impl Campaign {
         }
         drop(sender);
 
-        let mut collector = Collector::new(self, &board);
+        let mut collector = Collector::new(self, &board, sums);
+        let elapsed = || before + began.elapsed();
         let mut ticked = began;
-        loop {
+        if collector.sums.is_over {
+            board.close();
+        }
+        while !collector.sums.is_over {
             // Workers own the other ends: when all of them are gone, everything is in.
             match reports.recv_timeout(TICK) {
                 Ok(reports) => collector.take(reports).inspect_err(|_| board.close())?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if collector.is_over {
+            if collector.sums.is_over {
                 // What still runs are seeds beyond the one that ended it.
                 board.close();
                 break;
             }
             if ticked.elapsed() >= TICK {
                 ticked = Instant::now();
-                tick(&collector.progress(began.elapsed()));
+                tick(&collector.progress(elapsed()));
+                keep(&Moment { sums: &collector.sums, wall: elapsed(), is_end: false, stuck: None });
                 collector.stuck = self.stuck(&board, jobs);
                 if collector.stuck.is_some() {
                     board.close();
@@ -162,7 +273,11 @@ impl Campaign {
                 }
             }
         }
-        Ok(collector.finish(began.elapsed()))
+        let (sums, stuck) = (collector.sums, collector.stuck);
+        let wall = elapsed();
+        keep(&Moment { sums: &sums, wall, is_end: true, stuck });
+        let names: Vec<_> = self.scenarios.iter().map(|scenario| scenario.name()).collect();
+        Ok(Findings::of(&names, sums, stuck, wall))
     }
 
     /// The lowest seed that is being run, if it has been running for too long. A higher one waits its turn, so that

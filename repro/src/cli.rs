@@ -47,6 +47,8 @@ struct CommandLine {
 enum Command {
     /// Run many seeds: by default all scenarios without a planted bug, for 20 seconds
     Run(Run),
+    /// Add up what the parts of a campaign found (`run --shard I/N --out DIR`)
+    Merge(Merge),
     /// Run one seed, or the bundle of a failed one, and look at it
     Replay(Replay),
     /// Draw one run, or the bundle of a failed one, as a picture in one HTML file
@@ -82,9 +84,13 @@ pub(crate) struct Run {
     /// Print one JSON object instead of a summary
     #[arg(long)]
     pub(crate) json: bool,
-    /// Where the bundles of failing seeds are written [default: seedfast-failures]
+    /// Where the bundles of failing seeds are written [default: seedfast-failures]; if given, also what the campaign
+    /// found so far, for --resume and `merge`
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Go on where the campaign in --out was interrupted, or begin it; refuse another campaign's directory
+    #[arg(long, requires = "out")]
+    pub(crate) resume: bool,
     /// Go on after a failure instead of stopping at the lowest seed that failed
     #[arg(long)]
     pub(crate) keep_going: bool,
@@ -94,6 +100,20 @@ pub(crate) struct Run {
     /// How long one seed may take on the wall clock before it counts as looping for ever
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = nanoseconds)]
     pub(crate) watchdog: Duration,
+}
+
+/// What `merge` is told.
+#[derive(Args)]
+pub(crate) struct Merge {
+    /// Where the parts were written with --out, or a directory of such directories
+    #[arg(value_name = "DIR", required = true)]
+    pub(crate) directories: Vec<PathBuf>,
+    /// Print one JSON object instead of a summary
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Exit 0 if nothing broke in what is there, even if parts are missing or were interrupted
+    #[arg(long)]
+    pub(crate) partial: bool,
 }
 
 /// What `explore` is told.
@@ -262,6 +282,7 @@ pub fn run_with(
         return 2;
     }
     let result = match parsed.command {
+        Command::Merge(options) => crate::merge::merge(scenarios, &options, console),
         Command::Run(options) => run::run(scenarios, &options, console),
         Command::Replay(options) => replay(scenarios, &options, console),
         Command::Explore(options) => explore::explore(&options, console),

@@ -1,11 +1,11 @@
 //! Gathers what workers report, in any order, and merges it in the order of the seeds.
 
 use crate::board::Board;
-use crate::campaign::{Campaign, EXAMPLES, Findings, Progress, Signature, Stopped, Stuck};
+use crate::campaign::{Campaign, Progress, Signature, Stopped, Stuck, Sums};
 use crate::rerun::Mismatch;
-use crate::tally::Tally;
 use crate::worker::{Ran, Report};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 /// How many mismatches of one scenario are kept.
@@ -33,45 +33,30 @@ pub(crate) struct Collector<'a> {
     campaign: &'a Campaign,
     board: &'a Board,
     open: BTreeMap<u64, Open>,
-    /// The lowest index that is not merged.
-    next: u64,
-    /// Set once a failure is merged that ends the campaign.
-    pub(crate) is_over: bool,
+    /// What is merged: all seeds below the index `sums.seeds`.
+    pub(crate) sums: Sums,
     ran: u64,
     failed: u64,
     pub(crate) stuck: Option<Stuck>,
-    tallies: Vec<Tally>,
-    signatures: BTreeMap<(&'static str, String), Signature>,
-    mismatches: Vec<Mismatch>,
 }
 
 impl<'a> Collector<'a> {
-    pub(crate) fn new(campaign: &'a Campaign, board: &'a Board) -> Self {
-        Collector {
-            campaign,
-            board,
-            open: BTreeMap::new(),
-            next: 0,
-            is_over: false,
-            ran: 0,
-            failed: 0,
-            stuck: None,
-            tallies: vec![Tally::default(); campaign.scenarios.len()],
-            signatures: BTreeMap::new(),
-            mismatches: Vec::new(),
-        }
+    pub(crate) fn new(campaign: &'a Campaign, board: &'a Board, sums: Sums) -> Self {
+        let ran = sums.seeds;
+        let failed = sums.tallies.iter().map(|tally| tally.failures).sum();
+        Collector { campaign, board, open: BTreeMap::new(), sums, ran, failed, stuck: None }
     }
 
     pub(crate) fn take(&mut self, reports: Vec<Report>) -> Result<(), Stopped> {
         reports.into_iter().try_for_each(|report| self.note(report))?;
-        let before = self.next / SETTLE;
-        while !self.is_over && self.open.get(&self.next).is_some_and(Open::is_complete) {
-            let open = self.open.remove(&self.next).expect("it was just found");
+        let before = self.sums.seeds / SETTLE;
+        while !self.sums.is_over && self.open.get(&self.sums.seeds).is_some_and(Open::is_complete) {
+            let open = self.open.remove(&self.sums.seeds).expect("it was just found");
             self.merge(open);
-            self.next += 1;
+            self.sums.seeds += 1;
         }
-        if self.next / SETTLE > before {
-            self.board.settle(self.next);
+        if self.sums.seeds / SETTLE > before {
+            self.board.settle(self.sums.seeds);
         }
         Ok(())
     }
@@ -107,7 +92,8 @@ impl<'a> Collector<'a> {
 
     fn merge(&mut self, open: Open) {
         let ran = open.ran.expect("only complete seeds are merged");
-        let tally = &mut self.tallies[ran.item.place];
+        let sums = &mut self.sums;
+        let tally = &mut sums.tallies[ran.item.place];
         tally.add(&ran.outcome);
         tally.rerun_checked += u64::from(ran.is_rechecked);
         let mismatch = ran.mismatch.or(open.rechecked.flatten());
@@ -115,20 +101,19 @@ impl<'a> Collector<'a> {
         if let Some(mismatch) = mismatch {
             tally.rerun_mismatches += 1;
             if tally.rerun_mismatches <= MISMATCHES {
-                self.mismatches.push(mismatch);
+                sums.mismatches.push(mismatch);
             }
         }
         if let Some(mut failure) = ran.failure {
             failure.repeats = repeats;
-            let key = (failure.scenario, failure.invariant.clone());
-            let signature =
-                self.signatures.entry(key).or_insert(Signature { seeds: 0, examples: Vec::new() });
-            signature.seeds += 1;
-            if signature.examples.len() < EXAMPLES {
-                signature.examples.push(failure);
+            match sums.signatures.entry((failure.scenario, failure.invariant.clone())) {
+                Entry::Vacant(place) => {
+                    place.insert(Signature::new(failure));
+                }
+                Entry::Occupied(mut found) => found.get_mut().merge(Signature::new(failure)),
             }
         }
-        self.is_over = is_bad && !self.campaign.keep_going;
+        sums.is_over = is_bad && !self.campaign.keep_going;
     }
 
     pub(crate) fn progress(&self, elapsed: Duration) -> Progress {
@@ -137,19 +122,5 @@ impl<'a> Collector<'a> {
         // A campaign that only a time limit ends has as many seeds as there are numbers.
         let of = (limit.is_none() || of < UNBOUNDED).then_some(of);
         Progress { seeds: self.ran, of, failures: self.failed, elapsed, limit }
-    }
-
-    pub(crate) fn finish(self, wall: Duration) -> Findings {
-        let mut total = Tally::default();
-        self.tallies.iter().for_each(|tally| total.merge(tally));
-        let names = self.campaign.scenarios.iter().map(|scenario| scenario.name());
-        Findings {
-            scenarios: names.zip(self.tallies).collect(),
-            total,
-            signatures: self.signatures,
-            mismatches: self.mismatches,
-            stuck: self.stuck,
-            wall,
-        }
     }
 }

@@ -4,6 +4,7 @@ use crate::execute;
 use seedfast_core::{Kind, NodeId, Process};
 use seedfast_sim::trace::{Event, Reader, Reason, What, Who};
 use seedfast_sim::{Plan, Scenario};
+use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
 
@@ -169,7 +170,7 @@ pub(crate) fn halts(trace: &[u8]) -> Vec<String> {
 }
 
 /// Who made the event in which two runs part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Origin {
     /// A process, as far as one can tell.
     Process,

@@ -3,35 +3,80 @@
 use crate::bundle;
 use crate::campaign::{Findings, Stuck};
 use crate::identity::{self, Identity};
+use crate::merge::Merged;
 use crate::report::Saved;
 use crate::run::Setting;
+use crate::seeds::Span;
 use crate::tally::{Frequency, Tally};
 use crate::worker::Failure;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The object, on one line.
+/// The object of a campaign, on one line.
 pub(crate) fn findings(setting: &Setting, findings: &Findings, saved: &Saved) -> String {
     let campaign = &setting.campaign;
-    let names: Vec<&str> = campaign.scenarios.iter().map(|scenario| scenario.name()).collect();
+    let span = campaign.span;
+    let fields = json!({
+        "exit_code": findings.exit_code(),
+        "first_seed": span.first,
+        "end_seed": end(span),
+        "shard": span.shard.to_string(),
+        "jobs": campaign.jobs,
+        "build": Identity::current(),
+    });
+    line(object(findings, saved), fields)
+}
+
+/// The object of merged parts, on one line.
+pub(crate) fn merged(merged: &Merged, saved: &Saved, exit_code: u8) -> String {
+    let fields = json!({
+        "exit_code": exit_code,
+        "work_seconds": merged.work.as_secs_f64(),
+        "missing": merged.missing,
+        "parts": merged.parts.iter().map(|part| {
+            let (kept, span) = (&part.kept, part.kept.span());
+            json!({
+                "directory": part.directory,
+                "shard": span.shard.to_string(),
+                "first_seed": span.first,
+                "end_seed": end(span),
+                "seeds": kept.sums.seeds,
+                "complete": kept.is_complete,
+                "wall_seconds": kept.wall().as_secs_f64(),
+            })
+        }).collect::<Vec<_>>(),
+        "build": merged.parts.first().map(|part| &part.kept.build),
+    });
+    line(object(&merged.findings, saved), fields)
+}
+
+/// The last seed's successor, if there is a last seed.
+fn end(span: Span) -> Option<u64> {
+    (span.end != u64::MAX).then_some(span.end)
+}
+
+fn line(mut object: Map<String, Value>, fields: Value) -> String {
+    if let Value::Object(fields) = fields {
+        object.extend(fields);
+    }
+    format!("{}\n", Value::Object(object))
+}
+
+/// What was found.
+fn object(findings: &Findings, saved: &Saved) -> Map<String, Value> {
     let mut object = tally(&findings.total, findings.wall);
     let stuck = u64::from(findings.stuck.is_some());
     object.insert("failures".to_owned(), json!(findings.total.failures + stuck));
-    let span = campaign.span;
     let fields = json!({
-        "scenario": if let [one] = names.as_slice() { one } else { "mixed" },
-        "exit_code": findings.exit_code(),
-        "first_seed": span.first,
-        "end_seed": (span.end != u64::MAX).then_some(span.end),
-        "shard": span.shard.to_string(),
-        "jobs": campaign.jobs,
+        "scenario": if let [(one, _)] = findings.scenarios.as_slice() { one } else { "mixed" },
         "wall_seconds": findings.wall.as_secs_f64(),
         "failed": findings.signatures.values().flat_map(|signature| &signature.examples)
             .map(|one| failure(one, saved)).collect::<Vec<_>>(),
         "signatures": findings.signatures.iter()
             .map(|((scenario, invariant), signature)| json!({
                 "scenario": scenario, "invariant": invariant, "seeds": signature.seeds,
+                "soonest": failure(&signature.quickest, saved),
             })).collect::<Vec<_>>(),
         "mismatches": findings.mismatches.iter().map(|one| json!({
             "scenario": one.scenario, "seed": one.seed, "between": one.between,
@@ -48,12 +93,11 @@ pub(crate) fn findings(setting: &Setting, findings: &Findings, saved: &Saved) ->
             object.insert("scenario".to_owned(), json!(name));
             Value::Object(object)
         }).collect::<Vec<_>>(),
-        "build": Identity::current(),
     });
     if let Value::Object(fields) = fields {
         object.extend(fields);
     }
-    format!("{}\n", Value::Object(object))
+    object
 }
 
 /// The sums of a scenario or of all.

@@ -4,6 +4,7 @@ use crate::bundle;
 use crate::campaign::{Campaign, Findings, Signature, Stuck};
 use crate::duration::human;
 use crate::identity::{self, Identity};
+use crate::merge::Merged;
 use crate::rerun::{Difference, Mismatch, Origin};
 use crate::run::Setting;
 use crate::tally::{Frequency, Tally};
@@ -16,15 +17,58 @@ use std::path::PathBuf;
 /// Where the bundle of a scenario and seed was written.
 pub(crate) type Saved = BTreeMap<(String, u64), PathBuf>;
 
-/// The sums of a campaign.
-pub(crate) fn summary(setting: &Setting, findings: &Findings, paint: Paint) -> String {
-    let Findings { total, scenarios, wall, .. } = findings;
+/// The tables of a campaign.
+fn tables(findings: &Findings, paint: Paint) -> String {
+    let Findings { total, scenarios, .. } = findings;
     let mut text = String::new();
     histogram(&mut text, "what happened, by effect", &total.effects, total.seeds, paint);
     histogram(&mut text, "probes reached", &total.probes, total.seeds, paint);
     if scenarios.len() > 1 {
         per_scenario(&mut text, scenarios, paint);
     }
+    text
+}
+
+/// The sums of parts that were merged.
+pub(crate) fn merged(merged: &Merged, paint: Paint) -> String {
+    let Merged { findings, parts, work, .. } = merged;
+    let Findings { total, wall, .. } = findings;
+    let mut text = tables(findings, paint);
+    let _ = writeln!(
+        text,
+        "  {} in {}, the longest {}, {} together",
+        count(total.seeds, "seed"),
+        count(parts.len() as u64, "part"),
+        human(wall.as_nanos()),
+        human(work.as_nanos())
+    );
+    let _ = writeln!(
+        text,
+        "  {}, {} delivered, {} simulated",
+        count(total.events, "event"),
+        count(total.delivered, "message"),
+        human(total.sim_nanos)
+    );
+    let _ = writeln!(text, "  {}\n", again(total, false));
+    text
+}
+
+/// How many seeds were run twice.
+fn again(total: &Tally, is_off: bool) -> String {
+    match (total.rerun_checked, total.rerun_mismatches) {
+        (0, _) if is_off => "no seed was run twice (--rerun 0)".to_owned(),
+        (0, _) => "no seed was run twice".to_owned(),
+        (checked, 0) => format!("{} run twice, byte for byte the same", count(checked, "seed")),
+        (checked, different) => {
+            format!("{} run twice, {} differed", count(checked, "seed"), grouped(different))
+        }
+    }
+}
+
+/// The sums of a campaign.
+pub(crate) fn summary(setting: &Setting, findings: &Findings, paint: Paint) -> String {
+    let Findings { total, wall, .. } = findings;
+    let mut text = tables(findings, paint);
     let seconds = wall.as_secs_f64().max(0.001);
     let Campaign { jobs, rerun_percent, .. } = setting.campaign;
     let _ = writeln!(
@@ -43,15 +87,7 @@ pub(crate) fn summary(setting: &Setting, findings: &Findings, paint: Paint) -> S
         human(total.sim_nanos),
         grouped(total.sim_nanos / wall.as_nanos().max(1))
     );
-    let again = match (total.rerun_checked, total.rerun_mismatches) {
-        (0, _) if rerun_percent == 0 => "no seed was run twice (--rerun 0)".to_owned(),
-        (0, _) => "no seed was run twice".to_owned(),
-        (checked, 0) => format!("{} run twice, byte for byte the same", count(checked, "seed")),
-        (checked, different) => {
-            format!("{} run twice, {} differed", count(checked, "seed"), grouped(different))
-        }
-    };
-    let _ = writeln!(text, "  {again}\n");
+    let _ = writeln!(text, "  {}\n", again(total, rerun_percent == 0));
     text
 }
 
@@ -196,6 +232,14 @@ fn failure(signature: &Signature, saved: &Saved, paint: Paint, again_by: Again<'
     if !others.is_empty() {
         let seeds: Vec<u64> = others.iter().map(|other| other.seed).collect();
         let _ = writeln!(text, "  the same broke in {}", with_more(&seeds, signature.seeds - 1));
+    }
+    let quickest = &signature.quickest;
+    if quickest.seed != *seed {
+        let after = count(quickest.event, "event");
+        let _ = writeln!(text, "  soonest      seed {} broke after {after}", quickest.seed);
+        if let Some(path) = saved.get(&((*scenario).to_owned(), quickest.seed)) {
+            let _ = writeln!(text, "  its bundle   {}", path.display());
+        }
     }
     text.push('\n');
     text

@@ -4,16 +4,19 @@ use crate::bundle;
 pub use crate::events::Origin;
 use crate::events::{self, Words};
 use crate::execute::execute;
+use crate::names::{self, Name};
 use crate::trouble::Trouble;
 use seedfast_sim::trace::{Compare, Memory, TraceSink};
 use seedfast_sim::{Outcome, Plan, Scenario, World};
+use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 
 /// Two runs of one seed that differed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mismatch {
     /// The scenario.
-    pub scenario: &'static str,
+    #[serde(deserialize_with = "names::one")]
+    pub scenario: Name,
     /// The seed.
     pub seed: u64,
     /// Which two runs, in words.
@@ -23,7 +26,7 @@ pub struct Mismatch {
 }
 
 /// The first event that differs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     /// Offset in the trace of the first byte that differs, if that is known.
     pub offset: Option<u64>,
@@ -40,6 +43,7 @@ pub struct Difference {
     /// Who made it; none if it is nobody's.
     pub origin: Option<Origin>,
     /// What the two runs are called.
+    #[serde(deserialize_with = "names::two")]
     pub sides: [&'static str; 2],
 }
 

@@ -1,7 +1,7 @@
 //! The `run` command: from flags to a campaign, from findings to bundles, a summary and an exit code.
 
 use crate::bundle::Bundle;
-use crate::campaign::{Campaign, Findings, Stopped};
+use crate::campaign::{Campaign, Progress, Signatures, Stopped};
 use crate::cli::{self, Run};
 use crate::duration::human;
 use crate::files;
@@ -11,6 +11,7 @@ use crate::progress::Meter;
 use crate::report::{self, Saved};
 use crate::scenarios::{self, printed};
 use crate::seeds::{self, Seeds, Shard, Span};
+use crate::state::{Book, Opened};
 use crate::text::{Console, count};
 use crate::trouble::Trouble;
 use seedfast_sim::Scenario;
@@ -36,17 +37,33 @@ pub(crate) fn run(
     console: &mut Console<'_>,
 ) -> Result<u8, Trouble> {
     let setting = setting(scenarios, options)?;
-    if let Some(directory) = &options.out {
+    let campaign = &setting.campaign;
+    let directory = options.out.as_deref().unwrap_or(Path::new(OUT));
+    let mut shelf = Shelf::new(directory);
+    let mut opened = Opened::nothing(campaign);
+    if options.out.is_some() {
         // Better now than after ten minutes.
         files::prepare_directory(directory)?;
+        opened = Book::open(directory, campaign, options.resume)?;
     }
     if !options.json {
         printed(console, &opening(&setting))?;
     }
+    if let Some(note) = opened.note {
+        console.note(&note);
+    }
+    let mut book = opened.book;
     let mut meter = Meter::new(console.live);
-    let result = setting.campaign.run(&mut |progress| {
+    let mut tick = |progress: &Progress| {
         if let Some(line) = meter.show(progress) {
             console.note(&line);
+        }
+    };
+    let result = campaign.go_on(opened.sums, opened.before, &mut tick, &mut |moment| {
+        if let Some(book) = book.as_mut().filter(|book| moment.is_end || book.is_due()) {
+            // Bundles first: what is kept never speaks of one that is not there.
+            shelf.put_examples(&moment.sums.signatures);
+            book.keep(moment);
         }
     });
     meter.clear();
@@ -59,8 +76,9 @@ pub(crate) fn run(
             panic!("{message}");
         }
     };
-    let directory = options.out.as_deref().unwrap_or(Path::new(OUT));
-    let (saved, unsaved) = save(&findings, directory);
+    shelf.put_all(&findings.signatures);
+    let Shelf { saved, trouble, .. } = shelf;
+    let trouble = trouble.or(book.and_then(|book| book.trouble));
     let failures = report::failures(&findings, &saved, console.paint());
     if options.json {
         console.note(&report::failures(&findings, &saved, crate::text::Paint(false)));
@@ -71,7 +89,7 @@ pub(crate) fn run(
         text.push_str(&report::verdict(&findings, console.paint()));
         printed(console, &text)?;
     }
-    match unsaved {
+    match trouble {
         Some(trouble) => Err(trouble),
         None => Ok(findings.exit_code()),
     }
@@ -142,11 +160,38 @@ fn opening(setting: &Setting) -> String {
     )
 }
 
-/// Writes the bundles of the failures that are shown; gives their paths, and the first reason why one is missing.
-fn save(findings: &Findings, directory: &Path) -> (Saved, Option<Trouble>) {
-    let mut saved = Saved::new();
-    let mut unsaved = None;
-    let mut write = |bundle: &Bundle| {
+/// Where bundles are put.
+struct Shelf<'a> {
+    directory: &'a Path,
+    saved: Saved,
+    /// The first reason why one is missing.
+    trouble: Option<Trouble>,
+}
+
+impl<'a> Shelf<'a> {
+    fn new(directory: &'a Path) -> Self {
+        Shelf { directory, saved: Saved::new(), trouble: None }
+    }
+
+    /// Puts the lowest failures of each signature there, unless they are there already.
+    fn put_examples(&mut self, signatures: &Signatures) {
+        for signature in signatures.values() {
+            signature.examples.iter().for_each(|failure| self.put(&failure.bundle));
+        }
+    }
+
+    /// And the quickest, which the next seed may outdo as long as the campaign runs.
+    fn put_all(&mut self, signatures: &Signatures) {
+        self.put_examples(signatures);
+        signatures.values().for_each(|signature| self.put(&signature.quickest.bundle));
+    }
+
+    fn put(&mut self, bundle: &Bundle) {
+        let key = (bundle.scenario.clone(), bundle.seed);
+        if self.saved.contains_key(&key) {
+            return;
+        }
+        let directory = self.directory;
         let path: PathBuf = directory.join(bundle.file_name());
         let written = std::fs::create_dir_all(directory)
             .map_err(|error| {
@@ -159,15 +204,11 @@ fn save(findings: &Findings, directory: &Path) -> (Saved, Option<Trouble>) {
             .and_then(|()| files::write(&path, bundle.to_text()?.as_bytes()));
         match written {
             Ok(()) => {
-                saved.insert((bundle.scenario.clone(), bundle.seed), path);
+                self.saved.insert(key, path);
             }
             Err(trouble) => {
-                unsaved.get_or_insert(trouble);
+                self.trouble.get_or_insert(trouble);
             }
         }
-    };
-    for signature in findings.signatures.values() {
-        signature.examples.iter().for_each(|failure| write(&failure.bundle));
     }
-    (saved, unsaved)
 }

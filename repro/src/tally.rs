@@ -1,11 +1,13 @@
 //! What a campaign adds up. Sums and counts only, so that neither the number of jobs nor the order of their results
 //! shows.
 
+use crate::names::hexadecimal;
 use seedfast_sim::Outcome;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How often something happened, and in how many seeds at least once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frequency {
     /// In all seeds together.
     pub times: u64,
@@ -26,7 +28,7 @@ impl Frequency {
 }
 
 /// The sums over the seeds of one scenario, or of a whole campaign.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Seeds that were run to their verdict.
     pub seeds: u64,
@@ -41,6 +43,7 @@ pub struct Tally {
     /// Bytes of all traces.
     pub trace_bytes: u64,
     /// The sum of all trace hashes: equal campaigns have equal sums, whatever the order.
+    #[serde(with = "hexadecimal")]
     pub trace_hash: u128,
     /// Seeds that were run again and compared.
     pub rerun_checked: u64,

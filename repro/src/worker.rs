@@ -5,21 +5,24 @@ use crate::bundle::Bundle;
 use crate::campaign::EXAMPLES;
 use crate::events::{self, Words};
 use crate::execute;
+use crate::names::{self, Name};
 use crate::panics;
 use crate::rerun::{self, Capped, Mismatch, Reference, Subject};
 use crate::seeds::is_sampled;
 use crate::trouble::Trouble;
 use seedfast_sim::trace::NoTrace;
 use seedfast_sim::{Outcome, Plan, World};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 /// A seed that broke an invariant, confirmed: its bundle was written to text, read back and replayed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The scenario.
-    pub scenario: &'static str,
+    #[serde(deserialize_with = "names::one")]
+    pub scenario: Name,
     /// The seed.
     pub seed: u64,
     /// The invariant.

@@ -57,6 +57,67 @@ fn the_trace_of_a_seed_is_the_same_file_in_every_process() {
     std::fs::remove_file(path).expect("it is ours");
 }
 
+/// The campaign's file without what may differ between two runs of it, and all bundles.
+fn kept(directory: &str) -> (serde_json::Value, Vec<(String, Vec<u8>)>) {
+    let file = std::fs::read(format!("{directory}/campaign.json")).expect("it was kept");
+    let mut kept: serde_json::Value = serde_json::from_slice(&file).expect("it is JSON");
+    kept.as_object_mut().expect("an object").remove("wall_nanos");
+    let entries = std::fs::read_dir(directory).expect("it exists").flatten();
+    let mut bundles: Vec<_> = entries
+        .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
+        .filter(|(name, _)| name != "campaign.json")
+        .map(|(name, path)| (name, std::fs::read(path).expect("it is there")))
+        .collect();
+    bundles.sort();
+    (kept, bundles)
+}
+
+#[test]
+fn a_campaign_that_is_killed_again_and_again_ends_like_one_that_never_was() {
+    let (whole, pieces) = (scratch("whole"), scratch("pieces"));
+    let arguments = [
+        "run",
+        "toy",
+        "toy-double-vote",
+        "--keep-going",
+        "--seeds",
+        "0..8000",
+        "--resume",
+        "--jobs",
+        "2",
+        "--out",
+    ];
+    let ended = run(&[&arguments[..], &[&whole]].concat());
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    let mut killed_midway = 0;
+    for life in 0_u64.. {
+        let mut child = seedfast(&[&arguments[..], &[&pieces]].concat())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program was built");
+        // Longer and longer, so that it comes to its end on the slowest machine.
+        std::thread::sleep(std::time::Duration::from_millis(120 + 37 * life));
+        if let Some(status) = child.try_wait().expect("it is ours") {
+            assert_eq!(status.code(), Some(1));
+            break;
+        }
+        child.kill().expect("it is ours");
+        child.wait().expect("it was killed");
+        if let Ok(file) = std::fs::read(format!("{pieces}/campaign.json")) {
+            let kept: serde_json::Value = serde_json::from_slice(&file).expect("whole at any moment");
+            killed_midway += u64::from(kept["sums"]["seeds"] != 0 && kept["is_complete"] == false);
+        }
+    }
+    assert!(killed_midway > 0, "the campaign is too short for this test");
+    assert_eq!(kept(&pieces), kept(&whole));
+    let merged = run(&["merge", &pieces]);
+    assert_eq!(merged.status.code(), Some(1), "{merged:?}");
+    for directory in [whole, pieces] {
+        std::fs::remove_dir_all(directory).expect("it is ours");
+    }
+}
+
 #[test]
 fn a_reader_that_goes_away_is_no_panic() {
     for arguments in

@@ -24,7 +24,8 @@ fn what_breaks_exits_1_and_prints_the_line_and_the_bundle() {
     let scratch = Scratch::new("breaks");
     let ran = seedfast(&["run", "broken", "--seeds", "100..200", "--jobs", "2", "--out", scratch.path()]);
     assert_eq!(ran.code, 1, "{ran:?}");
-    assert_eq!(scratch.names(), ["broken-103.repro"], "the lowest seed that fails, and nothing half-written");
+    let names = [".campaign.lock", "broken-103.repro", "campaign.json"];
+    assert_eq!(scratch.names(), names, "the lowest seed that fails, and nothing half-written");
     for expected in ["F1  the tenth ping arrived", "replay broken 103", "broken-103.repro", "the last events"]
     {
         assert!(ran.out.contains(expected), "{expected}: {}", ran.out);
@@ -79,10 +80,13 @@ fn the_number_of_jobs_changes_nothing() {
         let flags =
             ["run", "pings", "more-pings", "broken", "--json", "--jobs", jobs, "--out", scratch.path()];
         let (code, mut found) = json(&[&flags, more].concat());
-        let bundles: Vec<_> =
-            scratch.names().into_iter().map(|name| fakes::read(scratch.0.join(name))).collect();
+        let mut kept: Value =
+            serde_json::from_slice(&fakes::read(scratch.file("campaign.json"))).expect("it is JSON");
+        let names = scratch.names().into_iter().filter(|name| name.ends_with(".repro"));
+        let bundles: Vec<_> = names.map(|name| fakes::read(scratch.0.join(name))).collect();
         forget_time(&mut found);
-        (code, found, bundles)
+        forget_time(&mut kept);
+        (code, found, kept, bundles)
     };
     for more in [
         &["--seeds", "0..300", "--keep-going"][..],
@@ -99,7 +103,7 @@ fn the_number_of_jobs_changes_nothing() {
 fn forget_time(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            for name in ["wall_seconds", "seeds_per_second", "jobs", "bundle"] {
+            for name in ["wall_seconds", "wall_nanos", "seeds_per_second", "jobs", "bundle"] {
                 fields.remove(name);
             }
             fields.values_mut().for_each(forget_time);
