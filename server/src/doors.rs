@@ -15,6 +15,9 @@ use tracing::{debug, warn};
 
 /// How long a watcher's request over HTTP may take.
 const HTTP: Duration = Duration::from_secs(10);
+/// How long what is in use is waited for, and how often it is tried.
+const RELEASE: Duration = Duration::from_secs(2);
+const GLANCE: Duration = Duration::from_millis(10);
 /// How long to wait before accepting again when this machine could not.
 const BREATH: Duration = Duration::from_millis(100);
 
@@ -32,7 +35,25 @@ pub(crate) async fn listen(
     address: &Address,
 ) -> Result<RealListener, Trouble> {
     let address = address.to_string();
-    runtime.listen(&address).await.map_err(|why| unheard(whom, &address, &why))
+    let listener = patiently(runtime, || runtime.listen(&address)).await;
+    listener.map_err(|why| unheard(whom, &address, &why))
+}
+
+/// Tries again what is in use. A process that was killed holds its addresses and files for a moment longer, until the
+/// kernel has taken back what it had asked of its ring; whoever starts it again at once must not fail for that.
+pub(crate) async fn patiently<T, F: Future<Output = Result<T, Error>>>(
+    runtime: &RealRuntime,
+    mut attempt: impl FnMut() -> F,
+) -> Result<T, Error> {
+    let until = runtime.now().monotonic + RELEASE;
+    loop {
+        match attempt().await {
+            Err(Error::InUse(_)) if runtime.now().monotonic < until => {
+                runtime.sleep(runtime.now().monotonic + GLANCE).await;
+            }
+            had => return had,
+        }
+    }
 }
 
 /// The sentence for an address that cannot be waited at.

@@ -18,6 +18,8 @@ use std::process::{Child, Command, Stdio};
 
 /// How far the ports where replicas meet stand above those for clients.
 const PEERS_ABOVE: u16 = 10_000;
+/// Clusters on one machine have one name: nobody else reaches them.
+const NAME: &str = "local";
 /// How often the children are looked at.
 const GLANCE: Duration = Duration::from_millis(100);
 /// How long the replicas may take to end by themselves.
@@ -67,8 +69,9 @@ pub(crate) fn run(options: &cli::Local) -> Result<(), Trouble> {
             continue;
         }
         let identity = Identity {
-            cluster: cluster.id(None, options.size),
-            name: None,
+            cluster: cluster.id(Some(NAME), options.size),
+            // Another --port next time is the same cluster.
+            name: Some(NAME.into()),
             node: replica.node,
             members: cluster.clone(),
             media: Media::Disk,

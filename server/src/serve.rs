@@ -86,7 +86,9 @@ fn same_members(cluster: &Cluster, identity: &Identity) -> bool {
 
 /// The journal, for this process alone.
 async fn device(runtime: &RealRuntime, identity: &Identity, data: &Path) -> Result<RealDevice, Trouble> {
-    runtime.device(&identity.device(data)).await.map_err(|why| match why {
+    let name = identity.device(data);
+    let device = doors::patiently(runtime, || runtime.device(&name)).await;
+    device.map_err(|why| match why {
         Error::InUse(_) => Trouble::usage(format!(
             "{} is in use by another process: a replica has its data directory alone; end that one first",
             data.display()
@@ -116,7 +118,7 @@ async fn node(runtime: RealRuntime, options: cli::Serve, identity: Identity) -> 
         |peer: &Place| (peer.node, if peer.node == *id { own.clone() } else { peer.peers.to_string() });
     let members = cluster.replicas.iter().map(place).collect();
     let membership = Membership { cluster: identity.cluster, me: *id, members };
-    let endpoint = runtime.endpoint(membership).await;
+    let endpoint = doors::patiently(&runtime, || runtime.endpoint(membership.clone())).await;
     let endpoint = endpoint.map_err(|why| doors::unheard("the other replicas", &own, &why))?;
 
     let clients = Clients::new(UNDER_WAY);

@@ -1,0 +1,258 @@
+//! A blocking client of the native protocol: one command at a time, each carried out exactly once.
+//!
+//! It keeps a session at the replicas, finds the leader by itself, and sends a command again, under its number, until
+//! it is answered or the time is over. For tests and tools; a service that wants speed keeps many under way.
+
+use seedfast_core::client::{Request, Response, Status, Verb};
+use seedfast_core::{NodeId, SessionId};
+use seedfast_kv::native::frame::{put_request, take_answer};
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long one attempt may take before another node is asked.
+const ATTEMPT: Duration = Duration::from_millis(1000);
+/// How long to wait before trying again where nobody was of help.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failed {
+    /// It was not carried out, and never will be.
+    Refused(String),
+    /// Whether it was carried out is unknown.
+    Unknown(String),
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failed::Refused(why) => write!(f, "not carried out: {why}"),
+            Failed::Unknown(why) => write!(f, "unknown whether it was carried out: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for Failed {}
+
+/// One client, with a session of its own.
+pub struct Client {
+    places: Vec<(NodeId, String)>,
+    /// Whom it asks: an index of `places`.
+    at: usize,
+    stream: Option<(TcpStream, Vec<u8>)>,
+    session: Option<SessionId>,
+    sequence: u64,
+    questions: u64,
+}
+
+/// What became of one attempt.
+enum Tried {
+    Answered {
+        session: SessionId,
+        payload: Vec<u8>,
+    },
+    /// It was not carried out by this attempt.
+    NotNow(String),
+    /// Nobody knows.
+    InDoubt(String),
+    SessionUnknown,
+    Malformed,
+}
+
+impl Client {
+    /// A client of the replicas whose native doors are at `places`; it connects when it is first used.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn new(places: Vec<(NodeId, String)>) -> Self {
+        assert!(!places.is_empty(), "a client must know a replica");
+        Client { places, at: 0, stream: None, session: None, sequence: 0, questions: 0 }
+    }
+
+    /// Has a command carried out, exactly once; the state machine's reply.
+    ///
+    /// # Errors
+    /// There was no answer `within` that time, or it was refused.
+    pub fn command(&mut self, payload: &[u8], within: Duration) -> Result<Vec<u8>, Failed> {
+        let until = Instant::now() + within;
+        let mut session = self.session(until)?;
+        self.sequence += 1;
+        // What an earlier attempt may have come to.
+        let mut doubt: Option<String> = None;
+        loop {
+            let why = match self.attempt(Verb::Command, session, self.sequence, payload, until) {
+                Tried::Answered { payload, .. } => return Ok(payload),
+                Tried::SessionUnknown => {
+                    self.session = None;
+                    if let Some(why) = doubt {
+                        return Err(Failed::Unknown(format!("{why}; then the session was forgotten")));
+                    }
+                    session = self.session(until)?;
+                    self.sequence += 1;
+                    continue;
+                }
+                Tried::Malformed => {
+                    return Err(Failed::Refused("the command makes no sense, or is too large".into()));
+                }
+                Tried::InDoubt(why) => {
+                    doubt = Some(why.clone());
+                    why
+                }
+                Tried::NotNow(why) => why,
+            };
+            if Instant::now() >= until {
+                return Err(doubt.map_or(Failed::Refused(why), Failed::Unknown));
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// Asks a question, answered linearizably.
+    ///
+    /// # Errors
+    /// There was no answer `within` that time, or it makes no sense.
+    pub fn query(&mut self, payload: &[u8], within: Duration) -> Result<Vec<u8>, Failed> {
+        let until = Instant::now() + within;
+        loop {
+            self.questions += 1;
+            match self.attempt(Verb::Query, SessionId::NONE, self.questions, payload, until) {
+                Tried::Answered { payload, .. } => return Ok(payload),
+                Tried::NotNow(_) | Tried::InDoubt(_) if Instant::now() < until => thread::sleep(PAUSE),
+                Tried::NotNow(why) | Tried::InDoubt(why) => return Err(Failed::Refused(why)),
+                Tried::SessionUnknown | Tried::Malformed => {
+                    return Err(Failed::Refused("the question makes no sense, or is too large".into()));
+                }
+            }
+        }
+    }
+
+    /// The session, opened if there is none.
+    fn session(&mut self, until: Instant) -> Result<SessionId, Failed> {
+        if let Some(session) = self.session {
+            return Ok(session);
+        }
+        loop {
+            match self.attempt(Verb::OpenSession, SessionId::NONE, 1, &[], until) {
+                Tried::Answered { session, .. } => {
+                    (self.session, self.sequence) = (Some(session), 0);
+                    return Ok(session);
+                }
+                // One that was opened and is not known here idles until it is evicted.
+                Tried::NotNow(_) | Tried::InDoubt(_) if Instant::now() < until => thread::sleep(PAUSE),
+                Tried::NotNow(why) | Tried::InDoubt(why) => return Err(Failed::Refused(why)),
+                Tried::SessionUnknown | Tried::Malformed => {
+                    return Err(Failed::Refused("no session can be opened".into()));
+                }
+            }
+        }
+    }
+
+    /// Asks one node once. Whoever is not answered, or is sent elsewhere, asks another one next.
+    fn attempt(
+        &mut self,
+        verb: Verb,
+        session: SessionId,
+        sequence: u64,
+        payload: &[u8],
+        until: Instant,
+    ) -> Tried {
+        let mut request = Vec::new();
+        Request { verb, acknowledged_below: sequence, payload }.encode(&mut request);
+        let mut frame = Vec::new();
+        put_request(&mut frame, session, sequence, &request);
+        let deadline = until.min(Instant::now() + ATTEMPT);
+        if let Err(why) = self.connect(deadline) {
+            let place = &self.places[self.at].1;
+            let why = format!("{place}: {why}");
+            self.turn_to(None);
+            return Tried::NotNow(why);
+        }
+        match self.exchange(&frame, sequence, deadline) {
+            Err(why) => {
+                let place = &self.places[self.at].1;
+                let why = format!("{place}: {why}");
+                self.turn_to(None);
+                Tried::InDoubt(why)
+            }
+            Ok(answer) => self.judge(&answer),
+        }
+    }
+
+    fn judge(&mut self, answer: &[u8]) -> Tried {
+        let Ok(Response { status, leader, session, payload, .. }) = Response::decode(answer) else {
+            self.turn_to(None);
+            return Tried::InDoubt("an answer makes no sense".into());
+        };
+        match status {
+            Status::Done => Tried::Answered { session, payload: payload.to_vec() },
+            Status::NotLeader => {
+                self.turn_to(leader);
+                Tried::NotNow("no leader was found".into())
+            }
+            Status::Overloaded => Tried::NotNow("the replicas have no room".into()),
+            Status::InDoubt => {
+                self.turn_to(leader);
+                Tried::InDoubt("the leader changed".into())
+            }
+            Status::SessionUnknown => Tried::SessionUnknown,
+            Status::Malformed | Status::Stale => Tried::Malformed,
+        }
+    }
+
+    /// Another node is asked next: `node`, or whoever follows in the list.
+    fn turn_to(&mut self, node: Option<NodeId>) {
+        let known = node.and_then(|node| self.places.iter().position(|(known, _)| *known == node));
+        if known != Some(self.at) {
+            self.stream = None;
+            self.at = known.unwrap_or((self.at + 1) % self.places.len());
+        }
+    }
+
+    fn connect(&mut self, deadline: Instant) -> io::Result<()> {
+        if self.stream.is_some() {
+            return Ok(());
+        }
+        let mut last = io::Error::other("it has no address");
+        for address in self.places[self.at].1.to_socket_addrs()? {
+            match TcpStream::connect_timeout(&address, left(deadline)?) {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    self.stream = Some((stream, Vec::new()));
+                    return Ok(());
+                }
+                Err(why) => last = why,
+            }
+        }
+        Err(last)
+    }
+
+    fn exchange(&mut self, frame: &[u8], sequence: u64, deadline: Instant) -> io::Result<Vec<u8>> {
+        let Some((stream, came)) = &mut self.stream else { return Err(io::ErrorKind::NotConnected.into()) };
+        stream.set_write_timeout(Some(left(deadline)?))?;
+        stream.write_all(frame)?;
+        let mut bytes = vec![0; 16 << 10];
+        loop {
+            let answer = take_answer(came).map_err(|_| io::Error::other("what came is no answer"))?;
+            if let Some(answer) = answer {
+                let ours = Response::decode(&answer).is_ok_and(|response| response.sequence == sequence);
+                if ours {
+                    return Ok(answer.to_vec());
+                }
+                continue;
+            }
+            stream.set_read_timeout(Some(left(deadline)?))?;
+            match stream.read(&mut bytes)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => came.extend_from_slice(&bytes[..count]),
+            }
+        }
+    }
+}
+
+fn left(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+}

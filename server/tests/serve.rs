@@ -1,0 +1,138 @@
+//! A cluster of real processes: it serves, sends clients to the leader, stands kill -9, and says how it is.
+
+#[allow(dead_code, reason = "each user takes what it needs")]
+mod common;
+
+use common::{Cluster, Resp, ask, get, until};
+use std::thread;
+
+#[test]
+fn three_replicas_serve_send_clients_to_the_leader_and_lose_nothing_when_one_is_killed() {
+    let mut cluster = Cluster::start(3);
+    let leader = cluster.leader();
+    assert_eq!(cluster.ask(&["SET", "color", "blue"]), "OK");
+    let slot = cluster.ask(&["CLUSTER", "KEYSLOT", "color"]);
+    let moved = format!("-MOVED {slot} 127.0.0.1:{}", cluster.nodes[leader].clients);
+    for index in (0..3).filter(|index| *index != leader) {
+        let port = cluster.nodes[index].clients;
+        until("the way to the leader", || ask(port, &["GET", "color"]).ok().filter(|reply| *reply == moved));
+    }
+    cluster.kill(leader);
+    assert_eq!(cluster.ask(&["GET", "color"]), "blue");
+    assert_eq!(cluster.ask(&["APPEND", "color", "ish"]), "7");
+    cluster.serve(leader);
+    let other = cluster.leader();
+    cluster.kill(other);
+    assert_eq!(cluster.ask(&["GET", "color"]), "blueish");
+    for index in 0..3 {
+        if index != other {
+            cluster.kill(index);
+        }
+    }
+    (0..3).for_each(|index| cluster.serve(index));
+    assert_eq!(cluster.ask(&["GET", "color"]), "blueish", "all of them were killed, and it was acknowledged");
+}
+
+#[test]
+fn a_replica_says_how_it_is() {
+    let cluster = Cluster::start(3);
+    let leader = cluster.leader();
+    assert_eq!(cluster.ask(&["SET", "key", "value"]), "OK");
+    let node = &cluster.nodes[leader];
+    let info = ask(node.clients, &["INFO"]).expect("it runs");
+    for wanted in [
+        "# Server",
+        "# Clients",
+        "# Stats",
+        "# Replication",
+        "role:master",
+        "# Cluster",
+        "# Persistence",
+        "loading:0",
+        "# Paxos",
+        "paxos_leads:1",
+        "# Peers",
+        "# Keyspace",
+        "db0:keys=1,",
+    ] {
+        assert!(info.contains(wanted), "{wanted} is missing in\n{info}");
+    }
+    let section = ask(node.clients, &["INFO", "keyspace"]).expect("it runs");
+    assert!(section.starts_with("# Keyspace\r\ndb0:keys=1,"), "{section}");
+    let status = ask(node.clients, &["SEEDFAST", "STATUS"]).expect("it runs");
+    assert!(status.contains("role: leader"), "{status}");
+
+    for (path, line) in
+        [("/livez", "HTTP/1.1 200 OK"), ("/readyz", "HTTP/1.1 200 OK"), ("/else", "HTTP/1.1 404 Not Found")]
+    {
+        let until_ready = || get(node.metrics, path).ok().filter(|(status, _)| status == line);
+        until(path, until_ready);
+    }
+    let (_, metrics) = get(node.metrics, "/metrics").expect("it runs");
+    for wanted in
+        ["seedfast_keys 1", "seedfast_leads 1", "seedfast_applied_slots ", "seedfast_ring_enters_total "]
+    {
+        assert!(metrics.contains(wanted), "{wanted} is missing in\n{metrics}");
+    }
+    let log = until("the journal was read", || Some(cluster.log(leader)).filter(|log| log.contains("leads")));
+    assert!(log.contains("the journal is written by"), "{log}");
+}
+
+#[test]
+fn without_a_majority_nobody_is_ready_and_nothing_is_answered_wrongly() {
+    let mut cluster = Cluster::start(3);
+    assert_eq!(cluster.ask(&["SET", "key", "value"]), "OK");
+    let leader = cluster.leader();
+    (0..3).filter(|index| *index != leader).for_each(|index| cluster.kill(index));
+    let node = &cluster.nodes[leader];
+    until("that it is not ready", || {
+        get(node.metrics, "/readyz").ok().filter(|(status, _)| status == "HTTP/1.1 503 Service Unavailable")
+    });
+    assert_eq!(get(node.metrics, "/livez").expect("it runs").0, "HTTP/1.1 200 OK");
+    until("an honest refusal", || {
+        let reply = ask(node.clients, &["GET", "key"]).ok()?;
+        assert!(reply.starts_with('-'), "{reply}");
+        Some(reply)
+    });
+}
+
+#[test]
+fn a_snapshot_is_taken_when_an_operator_asks() {
+    let mut cluster = Cluster::start(3);
+    for number in 0..50 {
+        assert_eq!(cluster.ask(&["SET", &format!("key:{number}"), "value"]), "OK");
+    }
+    let leader = cluster.leader();
+    let said = ask(cluster.nodes[leader].clients, &["SEEDFAST", "SNAPSHOT"]).expect("it runs");
+    assert!(said.starts_with("a snapshot of everything below slot "), "{said}");
+    cluster.kill(leader);
+    cluster.serve(leader);
+    let log = until("a journal with a snapshot", || {
+        Some(cluster.log(leader)).filter(|log| log.contains("the journal was read"))
+    });
+    assert!(!log.contains("snapshot=0"), "{log}");
+    assert_eq!(cluster.ask(&["GET", "key:49"]), "value");
+}
+
+#[test]
+fn pipelines_of_many_clients_are_answered_in_order() {
+    let cluster = Cluster::start(3);
+    let port = cluster.nodes[cluster.leader()].clients;
+    let clients = (0..8).map(|client| {
+        thread::spawn(move || {
+            let mut resp = Resp::connect(port).expect("it runs");
+            let key = format!("list:{client}");
+            for number in 0..200 {
+                resp.send(&["RPUSH", &key, &number.to_string()]).expect("it runs");
+            }
+            for number in 1..=200 {
+                assert_eq!(resp.reply().expect("it runs"), number.to_string());
+            }
+            let all: Vec<String> = (0..200).map(|number| number.to_string()).collect();
+            assert_eq!(resp.ask(&["LRANGE", &key, "0", "-1"]).expect("it runs"), all.join("\n"));
+        })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        client.join().expect("it was answered");
+    }
+}
