@@ -1,7 +1,7 @@
 //! Backups of real replicas, and what comes of them.
 
 use crate::cluster::{Cluster, format, list};
-use crate::run::{Place, run};
+use crate::run::{Place, Said, run};
 use std::path::{Path, PathBuf};
 
 /// A cluster of three that has acknowledged `writes` values and was killed, as directories.
@@ -9,7 +9,12 @@ fn killed(place: &Place, writes: usize) -> (String, Vec<u16>, Vec<PathBuf>) {
     let (members, clients) = list(3);
     let directories = format(&place.0, &members, 3);
     let mut cluster = Cluster::serve(&members, &clients, &directories);
+    // So many bytes that a snapshot is taken and segments of the log are given up.
+    let large = "x".repeat(100_000);
     for number in 0..writes {
+        if writes > 30 {
+            assert_eq!(cluster.ask(&["SET", &format!("large{}", number % 10), &large]), "+OK");
+        }
         assert_eq!(cluster.ask(&["SET", &format!("key{number}"), &format!("value{number}")]), "+OK");
     }
     cluster.kill();
@@ -25,13 +30,19 @@ fn save(place: &Place, directories: &[PathBuf]) -> Vec<PathBuf> {
     directories.iter().enumerate().map(save).collect()
 }
 
+/// The cluster of which a directory was made.
+fn cluster_of(said: &Said) -> String {
+    said.out.split("of cluster ").nth(1).expect("a cluster")[..32].to_owned()
+}
+
 #[test]
 fn backups_of_a_majority_found_a_cluster_in_which_every_acknowledged_write_is() {
     let place = Place::new();
     let (_, _, directories) = killed(&place, 40);
     let saved = save(&place, &directories[1..]);
-    run("verify {}", &[&saved[0]]).ended(0).with("the journal of replica 2");
+    run("verify {}", &[&saved[0]]).ended(0).with("the journal of replica 2").with("pieces whole");
     let (members, clients) = list(3);
+    let mut identities = Vec::new();
     let restored: Vec<PathBuf> = (1..=3)
         .map(|id| {
             let data = place.path(&format!("new-{id}"));
@@ -39,15 +50,18 @@ fn backups_of_a_majority_found_a_cluster_in_which_every_acknowledged_write_is() 
             let files: [&Path; 2] = if id == 2 { [&saved[1], &saved[0]] } else { [&saved[0], &saved[1]] };
             let words = format!("restore {{}} {{}} --data {{}} --id {id} --cluster {members} --found again");
             let said = run(&words, &[files[0], files[1], &data]).ended(0);
-            said.with("2 of 3 replicas: whatever was acknowledged before").with("once");
+            let said = said.with("2 of 3 replicas: whatever was acknowledged before").with("once");
+            identities.push(cluster_of(&said));
             run("verify {}", &[&data]).ended(0).with("promised 0.0");
             data
         })
         .collect();
+    assert!(identities.iter().all(|identity| *identity == identities[0]), "{identities:?}");
     let cluster = Cluster::serve(&members, &clients, &restored);
     for number in 0..40 {
         assert_eq!(cluster.ask(&["GET", &format!("key{number}")]), format!("value{number}"));
     }
+    assert_eq!(cluster.ask(&["STRLEN", "large9"]), ":100000");
     assert_eq!(cluster.ask(&["SET", "key0", "after"]), "+OK");
     assert_eq!(cluster.ask(&["GET", "key0"]), "after");
 }
@@ -58,18 +72,17 @@ fn replicas_restored_from_other_files_are_of_another_cluster() {
     let (_, _, directories) = killed(&place, 5);
     let saved = save(&place, &directories);
     let (members, _) = list(3);
-    let cluster_of = |name: &str, files: &[&PathBuf]| {
+    let restored_from = |name: &str, files: &[&PathBuf]| {
         let data = place.path(name);
         let holes = vec!["{}"; files.len()].join(" ");
         let words = format!("restore {holes} --data {{}} --id 1 --cluster {members} --found again");
         let paths: Vec<&Path> = files.iter().map(|path| path.as_path()).chain([data.as_path()]).collect();
-        let said = run(&words, &paths).ended(0);
-        said.out.split("of cluster ").nth(1).expect("a cluster")[..32].to_owned()
+        cluster_of(&run(&words, &paths).ended(0))
     };
-    let one = cluster_of("one", &[&saved[0]]);
-    assert_ne!(one, cluster_of("two", &[&saved[1]]));
-    assert_ne!(one, cluster_of("both", &[&saved[0], &saved[1]]));
-    assert_eq!(one, cluster_of("again", &[&saved[0]]));
+    let one = restored_from("one", &[&saved[0]]);
+    assert_ne!(one, restored_from("two", &[&saved[1]]));
+    assert_ne!(one, restored_from("both", &[&saved[0], &saved[1]]));
+    assert_eq!(one, restored_from("again", &[&saved[0]]));
 }
 
 #[test]

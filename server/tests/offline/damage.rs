@@ -91,8 +91,8 @@ fn damaged_metadata_is_told_copy_by_copy() {
         let mut bytes = image.bytes.clone();
         bytes[at + 100] ^= 1;
         let said = inspect(&bytes).ended(1).with("D6");
-        said.with(&format!("metadata copy {copy} at byte {at} of the device is damaged"))
-            .with("starts from it");
+        let said = said.with(&format!("metadata copy {copy} at byte {at} of the device is damaged"));
+        said.with(&format!("would write 512 bytes at {at}")).with("starts from it");
     }
     let mut both = image.bytes.clone();
     (both[100], both[612]) = (1, 1);
