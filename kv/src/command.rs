@@ -18,6 +18,7 @@
 //! 10 list-length     key block                          LLEN
 //! 11 multi-get       keys blocks                        MGET
 //! 12 multi-set       keys and values blocks             MSET
+//! 13 count           nothing                            DBSIZE
 //! ```
 //! The flags of a set: bits 0 and 1 are the condition (0 always, 1 if absent, 2 if present, 3 if equal: then, and
 //! only then, the old value follows), bit 2 asks for the old value; the others are zero. A command that takes several
@@ -120,6 +121,8 @@ pub enum Command<'a> {
         /// Key, value, key, value, ...
         pairs: Blocks<'a>,
     },
+    /// How many keys hold something: an `Integer`.
+    Count,
 }
 
 const GET: u8 = 1;
@@ -134,6 +137,7 @@ const LIST_RANGE: u8 = 9;
 const LIST_LENGTH: u8 = 10;
 const MULTI_GET: u8 = 11;
 const MULTI_SET: u8 = 12;
+const COUNT: u8 = 13;
 
 const RETURN_OLD: u8 = 1 << 2;
 
@@ -156,7 +160,8 @@ impl<'a> Command<'a> {
             | Command::StringLength { .. }
             | Command::ListRange { .. }
             | Command::ListLength { .. }
-            | Command::MultiGet { .. } => true,
+            | Command::MultiGet { .. }
+            | Command::Count => true,
             Command::Set { .. }
             | Command::Delete { .. }
             | Command::IncrementBy { .. }
@@ -213,6 +218,7 @@ impl<'a> Command<'a> {
             Command::ListLength { key } => one_key(out, LIST_LENGTH, key),
             Command::MultiGet { keys } => several(out, MULTI_GET, keys),
             Command::MultiSet { pairs } => several(out, MULTI_SET, pairs),
+            Command::Count => out.u8(COUNT),
         }
     }
 
@@ -259,6 +265,7 @@ impl<'a> Command<'a> {
                 }
                 Command::MultiSet { pairs }
             }
+            COUNT => Command::Count,
             _ => return Err(Malformed),
         };
         fields.end()?;

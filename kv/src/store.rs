@@ -99,6 +99,7 @@ impl Store {
             }
             Command::ListRange { key, start, stop } => self.range(key, start, stop, reply),
             Command::MultiGet { keys } => self.get_all(keys, reply),
+            Command::Count => integer(self.table.len(), reply),
             _ => Err(Error::NotAQuestion),
         };
         if let Err(error) = result {

@@ -119,6 +119,7 @@ impl Model {
                 self.0.extend(pairs.into_iter().map(|(key, value)| (key, Held::Text(value))));
                 Ok(Answer::Ok)
             }
+            Op::Count => count(self.0.len()),
         }
     }
 }

@@ -42,6 +42,7 @@ pub fn request(command: &Command<'_>, out: &mut Vec<u8>) {
             let flat = pairs.pairs().flat_map(|(key, value)| [key, value]);
             several(b"MSET", &[], flat, pairs.len() / 2 * 2, out);
         }
+        Command::Count => words(&[b"DBSIZE"], out),
     }
 }
 
@@ -103,6 +104,7 @@ mod tests {
             Command::ListLength { key },
             Command::MultiGet { keys: blocks() },
             Command::MultiSet { pairs: blocks() },
+            Command::Count,
         ];
         for command in commands {
             let (mut bytes, mut encoded) = (Vec::new(), Vec::new());

@@ -22,6 +22,7 @@ pub enum Verb {
     RPush,
     LRange,
     LLen,
+    DbSize,
     Ping,
     Echo,
     Hello,
@@ -147,11 +148,12 @@ const fn about(spec: Spec, group: &'static str, arguments: &'static [Argument]) 
     Spec { flags: &["admin", "loading", "stale"], group, arguments, ..spec }
 }
 
+const NONE: (i64, i64, i64) = (0, 0, 0);
 const ONE: (i64, i64, i64) = (1, 1, 1);
 const ALL: (i64, i64, i64) = (1, -1, 1);
 
 /// Every command, the most frequent ones first.
-pub const COMMANDS: [Spec; 32] = [
+pub const COMMANDS: [Spec; 33] = [
     read(spec(Get, "get", 2, "Returns the string at a key."), ONE, &[KEY]),
     write(
         spec(Set, "set", -3, "Puts a string at a key, if a condition holds."),
@@ -202,6 +204,7 @@ pub const COMMANDS: [Spec; 32] = [
         "list",
     ),
     group(read(spec(LLen, "llen", 2, "Returns the length of a list."), ONE, &[KEY]), "list"),
+    group(read(spec(DbSize, "dbsize", 1, "Returns how many keys there are."), NONE, &[]), "server"),
     taking(
         spec(Ping, "ping", -1, "Answers, without asking the other replicas."),
         &[optional(argument("message", "string"))],
@@ -281,6 +284,12 @@ impl Spec {
     pub const fn takes(&self, words: usize) -> bool {
         let words = words as i64;
         if self.arity < 0 { words >= -self.arity } else { words == self.arity }
+    }
+
+    /// Whether it is answered on the spot, without the replicas.
+    #[inline]
+    pub const fn is_local(&self) -> bool {
+        self.keys.0 == 0 && !matches!(self.verb, DbSize)
     }
 }
 

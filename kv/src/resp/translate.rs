@@ -28,7 +28,7 @@ const SYNTAX: &str = "ERR syntax error";
 /// The error to answer with, if the words make no sense; nothing was appended then.
 ///
 /// # Panics
-/// If `verb` is not one that keys have a part in.
+/// If `verb` is not one for the replicas.
 #[inline]
 pub fn translate(
     verb: Verb,
@@ -36,7 +36,8 @@ pub fn translate(
     scratch: &mut Vec<u8>,
     out: &mut Vec<u8>,
 ) -> Result<Asked, &'static str> {
-    let key = args.get(1);
+    // The leader serves all slots: where no key stands, any of them leads there.
+    let key = if verb == Verb::DbSize { b"" } else { args.get(1) };
     let command = match verb {
         Verb::Get => Command::Get { key },
         Verb::Set => set(args)?,
@@ -61,6 +62,7 @@ pub fn translate(
         Verb::RPush => Command::PushRight { key, elements: row(args.from(2), scratch) },
         Verb::LRange => Command::ListRange { key, start: number(args.get(2))?, stop: number(args.get(3))? },
         Verb::LLen => Command::ListLength { key },
+        Verb::DbSize => Command::Count,
         local => panic!("{local:?} is answered without the replicas"),
     };
     command.encode(out);

@@ -51,7 +51,7 @@ impl Desk {
             self.reply(|out| out.error(WrongWords(spec.name)));
             return Goes::On;
         }
-        if spec.keys.0 == 0 {
+        if spec.is_local() {
             return self.local(spec, args);
         }
         let start = self.batch.payloads().len();

@@ -23,6 +23,7 @@ pub(crate) enum Op {
     ListLength(Bytes),
     MultiGet(Vec<Bytes>),
     MultiSet(Vec<(Bytes, Bytes)>),
+    Count,
 }
 
 #[derive(Clone, Debug)]
@@ -68,6 +69,7 @@ impl Op {
             Op::ListLength(key) => Command::ListLength { key },
             Op::MultiGet(_) => Command::MultiGet { keys: blocks },
             Op::MultiSet(_) => Command::MultiSet { pairs: blocks },
+            Op::Count => Command::Count,
         };
         with(&command)
     }
@@ -139,6 +141,7 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         1 => key().prop_map(Op::ListLength),
         1 => keys().prop_map(Op::MultiGet),
         2 => proptest::collection::vec((key(), value()), 1..4).prop_map(Op::MultiSet),
+        1 => Just(Op::Count),
     ]
 }
 

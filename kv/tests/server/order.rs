@@ -205,6 +205,7 @@ fn every_way_a_request_can_end_has_its_error() {
     let other = Some(NodeId(2));
     let cases = [
         (Status::NotLeader, other, "GET foo", r"-MOVED 12182 10.0.0.2:7002\r\n"),
+        (Status::NotLeader, other, "DBSIZE", r"-MOVED 0 10.0.0.2:7002\r\n"),
         (Status::NotLeader, None, "GET foo", "-CLUSTERDOWN no leader"),
         (Status::NotLeader, Some(NodeId(1)), "SET foo 1", "-CLUSTERDOWN no leader"),
         (Status::NotLeader, Some(NodeId(9)), "SET foo 1", "-CLUSTERDOWN no leader"),
