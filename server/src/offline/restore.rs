@@ -16,6 +16,7 @@ use crate::identity::{Identity, Media, journal};
 use crate::size;
 use crate::trouble::Trouble;
 use seedfast_core::journal::{Checkpoint, Expected, Happened, Journal, Kind, NotNow, Standing};
+use seedfast_core::paxos::Ballot;
 use seedfast_core::storage::Failure;
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -116,6 +117,13 @@ fn founded(name: &str, archives: &[Archive]) -> String {
     format!("{name}-{:016x}", xxh3_64(&bytes))
 }
 
+/// What every replica of a new cluster has voted under: a first ballot, as if its lowest one had led. A value that is only
+/// known to be decided is not told to a candidate who lacks it; a vote is. A replacement has voted for nothing.
+fn ballot(identity: &Identity) -> Option<Ballot> {
+    let founding = identity.standing == Standing::Founding;
+    identity.members.voters().iter().next().filter(|_| founding).map(|lowest| Ballot::new(1, lowest))
+}
+
 /// Writes the history to a journal that was just formatted.
 fn fill(path: &Path, identity: &Identity, history: &History) -> Result<(), Trouble> {
     let at = path.display();
@@ -127,7 +135,7 @@ fn fill(path: &Path, identity: &Identity, history: &History) -> Result<(), Troub
     let Outcome::Recovered(mut journal, _) = outcome else {
         return Err(Trouble::usage(format!("{at} cannot be read back")));
     };
-    write(&mut hands, &mut journal, history).map_err(|why| {
+    write(&mut hands, &mut journal, history, ballot(identity)).map_err(|why| {
         Trouble::usage(match why {
             Unwritten::Room => format!(
                 "the state does not fit a journal of {}: give a larger --size",
@@ -156,7 +164,13 @@ impl From<NotNow> for Unwritten {
     }
 }
 
-fn write(hands: &mut Hands<Fresh>, journal: &mut Journal, history: &History) -> Result<(), Unwritten> {
+fn write(
+    hands: &mut Hands<Fresh>,
+    journal: &mut Journal,
+    history: &History,
+    ballot: Option<Ballot>,
+) -> Result<(), Unwritten> {
+    let mut durable = None;
     if let Some((slot, digest, pieces)) = &history.snapshot {
         journal.begin_snapshot(*slot, 0)?;
         for (index, piece) in pieces.iter().enumerate() {
@@ -164,26 +178,25 @@ fn write(hands: &mut Hands<Fresh>, journal: &mut Journal, history: &History) -> 
             hands.settle(journal)?;
         }
         journal.finish_snapshot(*digest, &mut hands.out)?;
-        let durable = hands.settle(journal)?.into_iter().find_map(|happened| match happened {
+        durable = hands.settle(journal)?.into_iter().find_map(|happened| match happened {
             Happened::SnapshotDurable(snapshot) => Some(snapshot),
             _ => None,
         });
-        let checkpoint = Checkpoint {
-            promised: 0,
-            decided: *slot,
-            snapshot: durable,
-            covered: *slot,
-            configuration: None,
-        };
-        journal.checkpoint(&checkpoint, &mut hands.out)?;
-        hands.settle(journal)?;
     }
+    let first = history.first();
+    let promised = ballot.map_or(0, |ballot| ballot.0);
+    // In both copies, so that the first ballot is not used again even by a replica that loses its log.
+    let checkpoint =
+        Checkpoint { promised, decided: first, snapshot: durable, covered: first, configuration: None };
+    journal.checkpoint(&checkpoint, &mut hands.out)?;
+    hands.settle(journal)?;
+    let kind = if ballot.is_some() { Kind::Vote } else { Kind::Learned };
     let mut gathered = 0;
     for (slot, value) in (history.first()..).zip(&history.values) {
         if value.len() > journal.largest() {
             return Err(Unwritten::Room);
         }
-        journal.append(Kind::Learned, slot, 0, 0, &[value], &mut hands.out);
+        journal.append(kind, slot, promised, 0, &[value], &mut hands.out);
         gathered += value.len();
         if gathered >= GROUP {
             commit(hands, journal, slot + 1)?;
