@@ -3,6 +3,7 @@
 use crate::cluster::{Address, Cluster};
 use crate::log::Log;
 use crate::offline;
+use crate::record;
 use crate::size;
 use clap::{Args, Parser, Subcommand};
 use seedfast_core::NodeId;
@@ -95,6 +96,8 @@ pub(crate) struct Serve {
     /// End when standard input does: for a replica that must not outlive who started it
     #[arg(long)]
     pub(crate) with_parent: bool,
+    #[command(flatten)]
+    pub(crate) record: record::Options,
     #[command(flatten)]
     pub(crate) log: Log,
 }

@@ -4,7 +4,7 @@
 //! - [`identity`]: who a data directory belongs to; [`format`]: how one is made
 //! - [`offline`]: looking at a data directory that nobody serves from, saving it and bringing it back
 //! - [`serve`]: a replica in its [`seat`], with its [`doors`], what can be seen of it ([`overlook`], [`log`]) and asked of it
-//!   ([`admin`]), until [`ending`] says that it is enough; [`local`]: a whole cluster of them, for trying out
+//!   ([`admin`]), and what is kept of its life ([`record`]), until [`ending`] says that it is enough; [`local`]: a whole cluster of them, for trying out
 
 mod admin;
 mod cli;
@@ -17,6 +17,7 @@ mod local;
 mod log;
 mod offline;
 mod overlook;
+mod record;
 mod seat;
 mod serve;
 mod size;

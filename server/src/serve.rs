@@ -11,6 +11,7 @@ use crate::ending;
 use crate::format::{GROUP, config, limits};
 use crate::identity::{Identity, journal};
 use crate::overlook::Overlook;
+use crate::record::{self, Record};
 use crate::seat::Seat;
 use crate::trouble::Trouble;
 use seedfast_core::paxos::Replica;
@@ -38,7 +39,10 @@ pub(crate) fn run(options: cli::Serve) -> Result<(), Trouble> {
     check(&options, &identity)?;
     let runtime = Options::new().busy_poll(options.busy_poll);
     let ended = seedfast_runtime_real::run(runtime, move |runtime| node(runtime, options, identity));
-    ended.map_err(|why| Trouble::usage(why.to_string()))?
+    match ended.map_err(|why| Trouble::usage(why.to_string()))?? {
+        Next::Nothing => Ok(()),
+        Next::Life => Err(record::again()),
+    }
 }
 
 /// Whether the data directory is the one that was asked for, and whole as far as its size tells.
@@ -97,8 +101,15 @@ async fn device(runtime: &RealRuntime, identity: &Identity, data: &Path) -> Resu
     })
 }
 
+/// What comes after a life that ended as it was asked to.
+enum Next {
+    Nothing,
+    /// The next one, at once.
+    Life,
+}
+
 /// A whole replica on `runtime`, until it ends.
-async fn node(runtime: RealRuntime, options: cli::Serve, identity: Identity) -> Result<(), Trouble> {
+async fn node(runtime: RealRuntime, options: cli::Serve, identity: Identity) -> Result<Next, Trouble> {
     let cli::Serve { id, cluster, data, .. } = &options;
     let me = cluster.replica(*id).map_err(Trouble::usage)?;
     // Everything that can be in somebody's way is had before anything begins.
@@ -124,8 +135,8 @@ async fn node(runtime: RealRuntime, options: cli::Serve, identity: Identity) -> 
     let clients = Clients::new(UNDER_WAY);
     let clock = runtime.clone();
     let service = Service::new(settings(&options, &identity), move || clock.now());
-    let store = Store::with_limits(limits(identity.size));
-    let replica = Replica::new(config(identity.size, cluster.voters()), store);
+    let (config, limits) = (config(identity.size, cluster.voters()), limits(identity.size));
+    let replica = Replica::new(config.clone(), Store::with_limits(limits));
     let mut seat = Seat::new(replica.map_err(|why| Trouble::usage(why.to_string()))?);
     let overlook =
         Overlook::new(runtime.clone(), seat.clone(), endpoint.watch(), device.means(), identity.clone());
@@ -154,13 +165,17 @@ async fn node(runtime: RealRuntime, options: cli::Serve, identity: Identity) -> 
         queue_depth: device.queue_depth(),
         frame_limit: endpoint.frame_limit(),
     };
+    let mut record = Record::begin(&options.record, &config, limits, &start, runtime.now())?;
+    record.renew(&runtime, seat.clone(), stop.clone());
     let mut ports = Ports { endpoint, devices: vec![device], clients, stop };
-    let ended = drive(&runtime, &mut seat, start, &mut ports, &mut ()).await;
+    let ended = drive(&runtime, &mut seat, start, &mut ports, &mut record).await;
+    let again = record.end(&ended);
     let path = journal(data);
     match ended {
+        Ended::Stopped if again => Ok(Next::Life),
         Ended::Stopped => {
             info!("the replica ended as it was asked to");
-            Ok(())
+            Ok(Next::Nothing)
         }
         Ended::Halted(why) if seat.began() => Err(Trouble::halted(format!("{}: {why}", path.display()))),
         // It never began: this is about its data directory, and nothing of it was changed.
