@@ -176,6 +176,8 @@ pub(crate) struct Cluster {
     pub(crate) list: String,
     pub(crate) nodes: Vec<Node>,
     pub(crate) directory: Temporary,
+    /// What every replica is told besides.
+    pub(crate) more: Vec<String>,
 }
 
 impl Cluster {
@@ -209,7 +211,7 @@ impl Cluster {
                 run(&["format", "--id", &id, "--cluster", &list, "--data", &node.data, "--size", "16MiB"]);
             assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         }
-        Cluster { list, nodes, directory }
+        Cluster { list, nodes, directory, more: Vec::new() }
     }
 
     /// Starts a replica.
@@ -220,6 +222,7 @@ impl Cluster {
         let child = program()
             .args(["serve", "--id", &id.to_string(), "--cluster", &self.list, "--data", data])
             .args(["--native", &native, "--metrics", &metrics])
+            .args(&self.more)
             .stdin(Stdio::null())
             .stderr(log)
             .spawn();
