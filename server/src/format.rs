@@ -42,7 +42,8 @@ pub(crate) fn limits(size: u64) -> Limits {
 /// How a replica on a journal of `size` bytes behaves.
 pub(crate) fn config(size: u64, voters: PeerSet) -> Config {
     let mut config = Config::new(GROUP, voters);
-    config.log_bytes = config.log_bytes.min(log_of(size) / 2);
+    // In memory the log may be as long as on the device, which says by itself when it is full.
+    config.log_bytes = config.log_bytes.min(log_of(size));
     config.snapshot_bytes = config.snapshot_bytes.min(log_of(size) / 4);
     config
 }
@@ -210,7 +211,7 @@ mod tests {
                 let config = config(size, PeerSet::first(3));
                 assert_eq!(config.validate(), Ok(()));
                 assert!(u64::from(config.batch_bytes) + 1024 < layout.segment, "{size}");
-                assert!(config.log_bytes <= layout.lap() / 2);
+                assert!(config.log_bytes <= layout.lap().next_multiple_of(1 << 20));
             }
         }
     }

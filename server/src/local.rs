@@ -4,6 +4,7 @@ use crate::cli;
 use crate::cluster::Cluster;
 use crate::format;
 use crate::identity::{FILE, Identity, Media};
+use crate::log::Level;
 use crate::trouble::Trouble;
 use seedfast_core::journal::Standing;
 use seedfast_core::runtime::Runtime;
@@ -124,7 +125,7 @@ fn spawn(
     // Ctrl-C reaches this program alone, and a replica ends when its standard input does: so none outlives this program,
     // however it ends.
     Command::new(program)
-        .args(["serve", "--with-parent", "--log", options.log.level.word()])
+        .args(["serve", "--with-parent", "--log", options.log.level.unwrap_or(Level::Warn).word()])
         .args(["--log-format", options.log.format.word(), "--id", &id, "--cluster", &list, "--data"])
         .arg(data)
         .stdin(Stdio::piped())

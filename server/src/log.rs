@@ -9,9 +9,9 @@ use tracing::level_filters::LevelFilter;
 /// What is said, and how.
 #[derive(Args, Clone, Copy)]
 pub(crate) struct Log {
-    /// What is said on standard error
-    #[arg(long = "log", value_enum, value_name = "LEVEL", default_value = "info")]
-    pub(crate) level: Level,
+    /// What is said on standard error [default: info, and warn for `local`]
+    #[arg(long = "log", value_enum, value_name = "LEVEL")]
+    pub(crate) level: Option<Level>,
     /// How it is said
     #[arg(long = "log-format", value_enum, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: Format,
@@ -60,7 +60,7 @@ impl Format {
 impl Log {
     /// From now on what is said is written.
     pub(crate) fn begin(self) {
-        let level = match self.level {
+        let level = match self.level.unwrap_or(Level::Info) {
             Level::Off => LevelFilter::OFF,
             Level::Error => LevelFilter::ERROR,
             Level::Warn => LevelFilter::WARN,
@@ -71,7 +71,7 @@ impl Log {
             tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_target(false);
         match self.format {
             Format::Text => lines.with_ansi(false).init(),
-            Format::Json => lines.json().flatten_event(true).init(),
+            Format::Json => lines.json().flatten_event(true).with_span_list(false).init(),
         }
     }
 }

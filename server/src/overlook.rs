@@ -14,6 +14,8 @@ use std::fmt::{Display, Write};
 use std::rc::Rc;
 use tracing::{info, warn};
 
+/// Below so many files that may be open, somebody is told.
+const FEW_FILES: u64 = 4096;
 /// How often changes are looked for.
 const GLANCE: Duration = Duration::from_millis(250);
 
@@ -225,7 +227,6 @@ impl Overlook {
             journal::Standing::Replacement => "replacement",
         };
         info!(
-            node = identity.node.0,
             cluster = format_args!("{:032x}", identity.cluster.0),
             version = env!("CARGO_PKG_VERSION"),
             standing,
@@ -256,7 +257,20 @@ impl Overlook {
         for (_, what) in lacks.into_iter().filter(|(has, _)| !has) {
             warn!("this machine does without {what}: the slower way is taken");
         }
+        if let Some(files) = open_files().filter(|files| *files < FEW_FILES) {
+            warn!(
+                files,
+                "this process may open few files, and each client is one: raise the limit (ulimit -n)"
+            );
+        }
     }
+}
+
+/// How many files this process may have open, if the kernel says so.
+fn open_files() -> Option<u64> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
+    line.split_whitespace().nth(3)?.parse().ok()
 }
 
 fn lead(leader: Option<NodeId>, me: NodeId) {

@@ -24,7 +24,7 @@ use seedfast_kv::server::{self, Service, Settings};
 use seedfast_runtime_real::{Options, RealDevice, RealRuntime};
 use std::fs;
 use std::path::Path;
-use tracing::info;
+use tracing::{error_span, info};
 
 /// A connection may have so many requests under way.
 const UNDER_WAY: usize = 1024;
@@ -35,6 +35,8 @@ const UNDER_WAY: usize = 1024;
 /// It cannot begin, or cannot go on.
 pub(crate) fn run(options: cli::Serve) -> Result<(), Trouble> {
     options.log.begin();
+    // One thread does everything: each line of the log says whose it is.
+    let _span = error_span!("replica", node = options.id.0).entered();
     let identity = Identity::read(&options.data)?;
     check(&options, &identity)?;
     let runtime = Options::new().busy_poll(options.busy_poll);

@@ -190,6 +190,11 @@ impl Cluster {
 
     /// Formats `count` replicas.
     pub(crate) fn formatted(count: u8) -> Cluster {
+        Cluster::formatted_with(count, &[])
+    }
+
+    /// Formats `count` replicas with more flags.
+    pub(crate) fn formatted_with(count: u8, more: &[&str]) -> Cluster {
         let directory = Temporary::new();
         let ports = free_ports(usize::from(count) * 4);
         let ports: Vec<&[u16]> = ports.chunks(4).collect();
@@ -207,8 +212,8 @@ impl Cluster {
         let nodes: Vec<Node> = (0..count.into()).map(node).collect();
         for node in &nodes {
             let id = node.id.to_string();
-            let made =
-                run(&["format", "--id", &id, "--cluster", &list, "--data", &node.data, "--size", "16MiB"]);
+            let args = ["format", "--id", &id, "--cluster", &list, "--data", &node.data, "--size", "16MiB"];
+            let made = run(&[&args[..], more].concat());
             assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         }
         Cluster { list, nodes, directory, more: Vec::new() }
