@@ -12,6 +12,7 @@ use seedfast_core::runtime::race::{Either, race};
 use seedfast_core::{Duration, NodeId};
 use seedfast_runtime_real::{Options, RealRuntime};
 use std::fs;
+use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -25,6 +26,13 @@ const NAME: &str = "local";
 const GLANCE: Duration = Duration::from_millis(100);
 /// How long the replicas may take to end by themselves.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Says a line. Who reads it may be gone: that is no reason to end.
+macro_rules! say {
+    ($($what:tt)*) => {{
+        let _ = writeln!(io::stdout(), $($what)*);
+    }};
+}
 
 /// A directory that goes with its owner, unless it is to stay.
 struct Directory {
@@ -137,7 +145,7 @@ fn spawn(
 fn tell(cluster: &Cluster, directory: &Directory, children: &Children) {
     for (replica, (_, child)) in cluster.replicas.iter().zip(&children.0) {
         let process = child.as_ref().map_or(0, Child::id);
-        println!(
+        say!(
             "replica {}: {} (process {process}, data {})",
             replica.node.0,
             replica.clients,
@@ -145,10 +153,10 @@ fn tell(cluster: &Cluster, directory: &Directory, children: &Children) {
         );
     }
     if let Some(first) = cluster.replicas.first() {
-        println!("talk to it: redis-cli -c -p {}", first.clients.port);
+        say!("talk to it: redis-cli -c -p {}", first.clients.port);
     }
     let fate = if directory.temporary { "and removes its data" } else { "and keeps its data" };
-    println!("Ctrl-C ends it {fate}");
+    say!("Ctrl-C ends it {fate}");
 }
 
 /// Looks after the children until somebody ends this program, or none is left.
@@ -184,7 +192,7 @@ impl Children {
                 && let Ok(Some(status)) = running.try_wait()
             {
                 if news {
-                    println!("replica {} ended ({status}); the others go on", node.0);
+                    say!("replica {} ended ({status}); the others go on", node.0);
                 }
                 *child = None;
             }

@@ -67,8 +67,12 @@ impl Log {
             Level::Info => LevelFilter::INFO,
             Level::Debug => LevelFilter::DEBUG,
         };
-        let lines =
-            tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_target(false);
+        // Who read them may be gone: that is no reason to end.
+        let lines = tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_writer(io::stderr)
+            .with_target(false)
+            .log_internal_errors(false);
         match self.format {
             Format::Text => lines.with_ansi(false).init(),
             Format::Json => lines.json().flatten_event(true).with_span_list(false).init(),

@@ -25,6 +25,7 @@ mod trouble;
 
 use clap::Parser;
 use cli::{Command, CommandLine};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -44,7 +45,7 @@ fn ended(done: Result<ExitCode, trouble::Trouble>) -> ExitCode {
     match done {
         Ok(code) => code,
         Err(trouble) => {
-            eprintln!("seedfast-kv: {trouble}");
+            let _ = writeln!(io::stderr(), "seedfast-kv: {trouble}");
             trouble.code()
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::identity::Identity;
 use crate::seat::Seat;
+use crate::size;
 use seedfast_core::journal;
 use seedfast_core::paxos::{Slot, Standing};
 use seedfast_core::runtime::Runtime;
@@ -59,6 +60,8 @@ impl Overlook {
         let overlook = self.clone();
         service.add_metrics(move |text| overlook.metrics(text));
         let overlook = self.clone();
+        service.add_status(move |text| overlook.status(text));
+        let overlook = self.clone();
         service.set_ready(move || overlook.ready());
     }
 
@@ -67,6 +70,24 @@ impl Overlook {
         match self.0.seat.standing() {
             None => Err("this node reads its journal".into()),
             Some(_) => Ok(()),
+        }
+    }
+
+    fn status(&self, text: &mut String) {
+        let Parts { seat, mesh, means, identity, .. } = &*self.0;
+        let Some(standing) = seat.standing() else { return text.push_str("journal: is being read\n") };
+        let (keys, bytes) = seat.store(|store| (store.len(), store.bytes()));
+        let (size, most) = (size::print(identity.size), crate::format::limits(identity.size).total);
+        let Standing { promised, decided, applied, snapshot, first, digest, .. } = standing;
+        let _ = writeln!(text, "journal: {size}, {means}");
+        let _ = writeln!(text, "promised: ballot {promised}");
+        let _ = writeln!(text, "decided: below slot {}", decided.0);
+        let _ = writeln!(text, "applied: below slot {}, digest {digest:016x}", applied.0);
+        let _ = writeln!(text, "snapshot: below slot {}; the log begins with slot {}", snapshot.0, first.0);
+        let _ = writeln!(text, "store: {keys} keys, {bytes} of at most {most} bytes");
+        let _ = writeln!(text, "peers heard: {}", mesh.heard().len());
+        if standing.amnesiac {
+            text.push_str("memory: lost; this replica learns and never votes\n");
         }
     }
 

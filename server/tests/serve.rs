@@ -60,7 +60,7 @@ fn a_replica_says_how_it_is() {
     let section = ask(node.clients, &["INFO", "keyspace"]).expect("it runs");
     assert!(section.starts_with("# Keyspace\r\ndb0:keys=1,"), "{section}");
     let status = ask(node.clients, &["SEEDFAST", "STATUS"]).expect("it runs");
-    assert!(status.contains("role: leader"), "{status}");
+    assert!(status.contains("role: leader") && status.contains("store: 1 keys, 8 of at most"), "{status}");
 
     for (path, line) in
         [("/livez", "HTTP/1.1 200 OK"), ("/readyz", "HTTP/1.1 200 OK"), ("/else", "HTTP/1.1 404 Not Found")]

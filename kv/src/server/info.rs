@@ -122,6 +122,7 @@ pub fn status(service: &Service) -> String {
     for (counter, name, _) in COUNTERS {
         let _ = writeln!(text, "{}: {}", name.replace('_', " "), service.count(*counter));
     }
+    service.each_status(&mut text);
     text
 }
 

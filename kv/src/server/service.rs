@@ -155,6 +155,7 @@ struct Shared {
     clients: RefCell<BTreeMap<u64, Rc<Client>>>,
     sections: RefCell<Vec<(&'static str, Teller)>>,
     metrics: RefCell<Vec<Teller>>,
+    statuses: RefCell<Vec<Teller>>,
     operations: RefCell<Vec<Operation>>,
     ready: RefCell<Option<Condition>>,
 }
@@ -177,6 +178,7 @@ impl Service {
             clients: RefCell::default(),
             sections: RefCell::default(),
             metrics: RefCell::default(),
+            statuses: RefCell::default(),
             operations: RefCell::default(),
             ready: RefCell::default(),
         }))
@@ -195,6 +197,11 @@ impl Service {
     /// Adds metrics: `tell` appends lines of Prometheus's text format.
     pub fn add_metrics(&self, tell: impl Fn(&mut String) + 'static) {
         self.0.metrics.borrow_mut().push(Box::new(tell));
+    }
+
+    /// Adds to what `SEEDFAST STATUS` tells: `tell` appends `word: value` lines.
+    pub fn add_status(&self, tell: impl Fn(&mut String) + 'static) {
+        self.0.statuses.borrow_mut().push(Box::new(tell));
     }
 
     /// Adds an operator's command, `SEEDFAST name`, whose further words `run` is given.
@@ -336,6 +343,10 @@ impl Service {
 
     pub(super) fn each_metric(&self, text: &mut String) {
         self.0.metrics.borrow().iter().for_each(|tell| tell(text));
+    }
+
+    pub(super) fn each_status(&self, text: &mut String) {
+        self.0.statuses.borrow().iter().for_each(|tell| tell(text));
     }
 
     /// Starts the operator's command of that name; `STATUS` is there from the beginning.
