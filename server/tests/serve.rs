@@ -114,25 +114,38 @@ fn a_snapshot_is_taken_when_an_operator_asks() {
     assert_eq!(cluster.ask(&["GET", "key:49"]), "value");
 }
 
+/// Pushes 200 elements in one pipeline and reads them back; false if another replica leads by now.
+fn push_and_read(port: u16, key: &str) -> bool {
+    let mut resp = Resp::connect(port).expect("it runs");
+    for number in 0..200 {
+        resp.send(&["RPUSH", key, &number.to_string()]).expect("it runs");
+    }
+    let replies: Vec<String> = (0..200).map(|_| resp.reply().expect("it runs")).collect();
+    let all = resp.ask(&["LRANGE", key, "0", "-1"]).expect("it runs");
+    let elsewhere =
+        |reply: &String| ["-MOVED", "-CLUSTERDOWN", "-UNKNOWN"].iter().any(|word| reply.starts_with(word));
+    if replies.iter().chain([&all]).any(elsewhere) {
+        return false;
+    }
+    let counts: Vec<String> = (1..=200).map(|number| number.to_string()).collect();
+    assert_eq!(replies, counts);
+    let elements: Vec<String> = (0..200).map(|number| number.to_string()).collect();
+    assert_eq!(all, elements.join("\n"));
+    true
+}
+
 #[test]
 fn pipelines_of_many_clients_are_answered_in_order() {
     let cluster = Cluster::start(3);
-    let port = cluster.nodes[cluster.leader()].clients;
-    let clients = (0..8).map(|client| {
-        thread::spawn(move || {
-            let mut resp = Resp::connect(port).expect("it runs");
-            let key = format!("list:{client}");
-            for number in 0..200 {
-                resp.send(&["RPUSH", &key, &number.to_string()]).expect("it runs");
-            }
-            for number in 1..=200 {
-                assert_eq!(resp.reply().expect("it runs"), number.to_string());
-            }
-            let all: Vec<String> = (0..200).map(|number| number.to_string()).collect();
-            assert_eq!(resp.ask(&["LRANGE", &key, "0", "-1"]).expect("it runs"), all.join("\n"));
-        })
-    });
-    for client in clients.collect::<Vec<_>>() {
-        client.join().expect("it was answered");
+    for attempt in 0.. {
+        let port = cluster.nodes[cluster.leader()].clients;
+        let push = |client| move || push_and_read(port, &format!("{attempt}:{client}"));
+        let clients: Vec<_> = (0..8).map(|client| thread::spawn(push(client))).collect();
+        let done = clients.into_iter().map(|client| client.join().expect("it was answered in order"));
+        // A machine that is busy with other things may see another leader meanwhile: then once more.
+        if done.collect::<Vec<_>>().iter().all(|done| *done) {
+            return;
+        }
+        assert!(attempt < 20, "leaders never stay");
     }
 }
