@@ -22,7 +22,7 @@ use crate::identity::Identity;
 use crate::seeds::{Seeds, Shard};
 use crate::text::Console;
 use crate::trouble::Trouble;
-use crate::{explore, panics, recording, replay, run, scenarios, show};
+use crate::{explore, panics, recording, replay, run, scenarios, show, shrink};
 use clap::{Args, Parser, Subcommand};
 use seedfast_sim::Scenario;
 use std::ffi::OsString;
@@ -51,6 +51,8 @@ enum Command {
     Merge(Merge),
     /// Run one seed, or the bundle of a failed one, and look at it
     Replay(Replay),
+    /// Find the simplest run that breaks the same invariant as a failed seed or bundle
+    Shrink(Shrink),
     /// Draw one run, or the bundle of a failed one, as a picture in one HTML file
     Show(Show),
     /// Build every image that a crash may leave of a journal, recover it, and judge what is found
@@ -94,6 +96,9 @@ pub(crate) struct Run {
     /// Go on after a failure instead of stopping at the lowest seed that failed
     #[arg(long)]
     pub(crate) keep_going: bool,
+    /// Do not shrink the first failure of each kind afterwards (30 s each at most, 90 s in all)
+    #[arg(long)]
+    pub(crate) no_shrink: bool,
     /// How many seeds of a hundred are run twice and compared byte for byte; unless 0, the first of each scenario too
     #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) rerun: u8,
@@ -226,6 +231,31 @@ impl Replay {
     }
 }
 
+/// What `shrink` is told.
+#[derive(Args)]
+pub(crate) struct Shrink {
+    /// A scenario, followed by a seed; or the bundle of a failed seed
+    #[arg(value_name = "SCENARIO | BUNDLE")]
+    pub(crate) what: String,
+    /// The seed, after a scenario
+    pub(crate) seed: Option<String>,
+    /// Where the small bundle is written [default: SCENARIO-SEED-shrunk.repro]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Stop after this time, with the simplest that was found
+    #[arg(long = "for", value_name = "TIME", default_value = "2m", value_parser = nanoseconds)]
+    pub(crate) limit: Duration,
+    /// How many cases are tried beside each other; changes nothing but the time [default: one for each processor]
+    #[arg(long, short, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub(crate) jobs: Option<u16>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How long one run may take on the wall clock before it counts as looping for ever
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = nanoseconds)]
+    pub(crate) watchdog: Duration,
+}
+
 /// What `show` is told.
 #[derive(Args)]
 pub(crate) struct Show {
@@ -286,6 +316,7 @@ pub fn run_with(
         Command::Run(options) => run::run(scenarios, &options, console),
         Command::Replay(options) => replay(scenarios, &options, console),
         Command::Explore(options) => explore::explore(&options, console),
+        Command::Shrink(options) => shrink::shrink(scenarios, &options, console),
         Command::Show(options) => show::show(scenarios, &options, console),
         Command::Scenarios { json } => scenarios::list(scenarios, json, console),
     };

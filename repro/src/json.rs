@@ -7,6 +7,7 @@ use crate::merge::Merged;
 use crate::report::Saved;
 use crate::run::Setting;
 use crate::seeds::Span;
+use crate::shrink::{self, Small};
 use crate::tally::{Frequency, Tally};
 use crate::worker::Failure;
 use serde_json::{Map, Value, json};
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The object of a campaign, on one line.
-pub(crate) fn findings(setting: &Setting, findings: &Findings, saved: &Saved) -> String {
+pub(crate) fn findings(setting: &Setting, findings: &Findings, saved: &Saved, small: &[Small]) -> String {
     let campaign = &setting.campaign;
     let span = campaign.span;
     let fields = json!({
@@ -23,6 +24,7 @@ pub(crate) fn findings(setting: &Setting, findings: &Findings, saved: &Saved) ->
         "end_seed": end(span),
         "shard": span.shard.to_string(),
         "jobs": campaign.jobs,
+        "shrunk": shrink::json(small),
         "build": Identity::current(),
     });
     line(object(findings, saved), fields)

@@ -5,6 +5,7 @@
 //! - [`rerun`]: the same seed, the same bytes, or the first event that differs
 //! - [`bundle`]: a failing seed as one text file; [`recorded`]: the events in it; [`identity`]: the build that saw it
 //! - [`replay`]: one run, looked at closely; `show`: the same as a picture; `recording`: what a replica recorded
+//! - `shrink`: the simplest run that breaks the same; [`replay_bundle`] makes a test of it
 //! - [`testing`]: scenarios under `cargo test`
 #![forbid(unsafe_code)]
 
@@ -36,6 +37,7 @@ mod run;
 mod scenarios;
 pub mod seeds;
 mod show;
+mod shrink;
 mod state;
 pub mod tally;
 pub mod testing;
@@ -44,4 +46,5 @@ pub mod trouble;
 mod worker;
 
 pub use seedfast_macros::test;
+pub use shrink::{judge_bundle, replay_bundle};
 pub use testing::{Check, check};

@@ -11,6 +11,7 @@ use crate::progress::Meter;
 use crate::report::{self, Saved};
 use crate::scenarios::{self, printed};
 use crate::seeds::{self, Seeds, Shard, Span};
+use crate::shrink;
 use crate::state::{Book, Opened};
 use crate::text::{Console, count};
 use crate::trouble::Trouble;
@@ -79,13 +80,18 @@ pub(crate) fn run(
     shelf.put_all(&findings.signatures);
     let Shelf { saved, trouble, .. } = shelf;
     let trouble = trouble.or(book.and_then(|book| book.trouble));
+    let small = match options.no_shrink {
+        true => Vec::new(),
+        false => shrink::campaign(campaign, &findings, directory, console),
+    };
     let failures = report::failures(&findings, &saved, console.paint());
     if options.json {
         console.note(&report::failures(&findings, &saved, crate::text::Paint(false)));
-        printed(console, &json::findings(&setting, &findings, &saved))?;
+        printed(console, &json::findings(&setting, &findings, &saved, &small))?;
     } else {
         let mut text = report::summary(&setting, &findings, console.paint());
         text.push_str(&failures);
+        text.push_str(&shrink::report(&small, console.paint()));
         text.push_str(&report::verdict(&findings, console.paint()));
         printed(console, &text)?;
     }

@@ -24,10 +24,15 @@ fn what_breaks_exits_1_and_prints_the_line_and_the_bundle() {
     let scratch = Scratch::new("breaks");
     let ran = seedfast(&["run", "broken", "--seeds", "100..200", "--jobs", "2", "--out", scratch.path()]);
     assert_eq!(ran.code, 1, "{ran:?}");
-    let names = [".campaign.lock", "broken-103.repro", "campaign.json"];
+    let names = [".campaign.lock", "broken-103-shrunk.repro", "broken-103.repro", "campaign.json"];
     assert_eq!(scratch.names(), names, "the lowest seed that fails, and nothing half-written");
-    for expected in ["F1  the tenth ping arrived", "replay broken 103", "broken-103.repro", "the last events"]
-    {
+    for expected in [
+        "F1  the tenth ping arrived",
+        "replay broken 103",
+        "broken-103.repro",
+        "broken-103-shrunk.repro",
+        "the last events",
+    ] {
         assert!(ran.out.contains(expected), "{expected}: {}", ran.out);
     }
     assert!(ran.out.contains("BROKEN  1 of 4 seeds: F1 in broken"), "{}", ran.out);

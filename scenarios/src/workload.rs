@@ -85,6 +85,32 @@ impl Workload {
     }
 }
 
+/// The workload in which there is least to see: nobody asks for anything, and no limit is near.
+pub const fn calm() -> Workload {
+    Workload {
+        commands: 0,
+        lists: 1,
+        registers: 0,
+        register_percent: 0,
+        read_percent: 0,
+        in_log_percent: 0,
+        once_percent: 0,
+        resp: 0,
+        think_micros: 0,
+        attempt_millis: 300,
+        patience_millis: 3_000,
+        window: 32,
+        batch_commands: 1_024,
+        sessions: 1_024,
+        log_kib: 65_536,
+        padding: 0,
+        nvm: 0,
+        journal_kib: 320,
+        strange: 0,
+        whole: 0,
+    }
+}
+
 #[cfg(test)]
 pub(crate) const EXAMPLE: Workload = Workload {
     commands: 20,

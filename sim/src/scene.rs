@@ -285,6 +285,12 @@ pub trait Scenario: Sync {
     /// Draws the plan of a seed.
     fn plan(&self, seed: u64) -> Plan;
 
+    /// What the workload's numbers are when there is least to see: where shrinking goes. A number that is not named goes
+    /// towards 0.
+    fn calm(&self) -> BTreeMap<String, u64> {
+        BTreeMap::new()
+    }
+
     /// The cast and the judge for one run of a plan.
     ///
     /// # Errors

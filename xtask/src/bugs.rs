@@ -12,10 +12,13 @@
 //! counts: a contract that trips hides the judge behind it. The scenario `explore-journal` stands for `seedfast explore
 //! journal`: its rules are J1 to J8 (`docs/explore.md`), its seeds are explored on both media.
 //!
+//! With `--shrink`, the first failure of each bug that a campaign finds is shrunk instead (`shrink.rs`).
+//!
 //! A binary is built once for each patch, flavour and state of the tree, and kept for the next look.
 
 use crate::campaign::{Binary, Failure, Flavour, first_failure};
 use crate::options::Options;
+use crate::shrink::{self, Small};
 use crate::{Trouble, Verdict, cannot, failed, lines, shell};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,6 +75,9 @@ pub(crate) fn run(options: &Options) -> Verdict {
     }
     let sources = sources()?;
     let state = state(&sources)?;
+    if options.has("shrink") {
+        return shrink_all(&bugs, options, &flavours, limit, &(sources, state));
+    }
     let (mut missed, mut stale) = (Vec::new(), Vec::new());
     'bugs: for bug in &bugs {
         let mut report =
@@ -113,6 +119,44 @@ pub(crate) fn run(options: &Options) -> Verdict {
         return cannot(format!("these patches need to follow the code: {}", stale.join(", ")));
     }
     if missed.is_empty() { Ok(()) } else { failed(format!("not caught as expected: {}", missed.join(", "))) }
+}
+
+/// Shrinks the first failure of each bug that a campaign finds; the explorer shrinks its own.
+fn shrink_all(
+    bugs: &[Bug],
+    options: &Options,
+    flavours: &[(Flavour, &'static str)],
+    limit: u64,
+    (sources, state): &(BTreeSet<PathBuf>, Xxh3),
+) -> Verdict {
+    let (mut small, mut not): (Vec<Small>, Vec<String>) = (Vec::new(), Vec::new());
+    for bug in bugs.iter().filter(|bug| bug.scenario != EXPLORER) {
+        // What a contract catches at once is no measure for what a campaign finds.
+        let Some((flavour, _)) = flavours.last() else { continue };
+        let binary = match bug.build(*flavour, sources, state) {
+            Ok(binary) => binary,
+            Err(Trouble::Failed(why)) => {
+                eprintln!("the patch {} needs to follow the code: {why}", bug.name);
+                not.push(bug.name.clone());
+                continue;
+            }
+            Err(cannot) => return Err(cannot),
+        };
+        let Some(failure) = first_found(&binary, &bug.scenario, STRIDE, limit)? else {
+            eprintln!("{}: nothing broke in {limit} seeds", bug.name);
+            not.push(bug.name.clone());
+            continue;
+        };
+        let one = shrink::measure(&binary, &bug.name, &bug.scenario, &failure)?;
+        if options.has("json") {
+            println!("{}", one.json());
+        } else {
+            println!("{}", one.row());
+        }
+        small.push(one);
+    }
+    shrink::judge(&small, options.has("json"))?;
+    if not.is_empty() { Ok(()) } else { failed(format!("not measured: {}", not.join(", "))) }
 }
 
 /// Which flavours are measured, and what their figures are called.

@@ -137,7 +137,7 @@ impl Binary {
 
     /// Runs a campaign and hands back the object that `--json` prints. Violations (exit code 1) are a result.
     pub(crate) fn run(&self, arguments: &[&str]) -> Verdict<Value> {
-        self.asked(&["run"], arguments)
+        self.asked(&["run", "--no-shrink"], arguments)
     }
 
     /// Explores the journal's crash images, the same way.

@@ -11,6 +11,7 @@ mod golden;
 mod lines;
 mod options;
 mod shell;
+mod shrink;
 mod spec;
 
 use options::Options;
@@ -25,8 +26,9 @@ cargo xtask CHORE
   determinism [--seeds N]    the same seed gives the same bytes: runs, jobs, environments, profiles, contracts
   golden [--bless]           compares the trace hashes of 100 seeds with xtask/golden/; --bless writes them
   spec [--quick]             checks the TLA+ specifications and that their broken variants are rejected
-  bugs [NAME..] [--json] [--seeds N] [--ranges R] [--scenario NAME] [--contracts on|off]
-                             plants each bug of scenarios/bugs/ in a copy and counts the seeds that find it
+  bugs [NAME..] [--json] [--seeds N] [--ranges R] [--scenario NAME] [--contracts on|off] [--shrink]
+                             plants each bug of scenarios/bugs/ in a copy and counts the seeds that find it;
+                             --shrink shrinks the first failure of each and measures what is left
   bench [--only NAME] [--runs N] [--json]
                              runs the benchmarks; a figure is the median of its runs
 
@@ -80,7 +82,7 @@ fn run(chore: &str, options: &Options) -> Verdict {
         "golden" => options.only(&["bless"]).and_then(|()| golden::run(options)),
         "spec" => options.only(&["quick"]).and_then(|()| spec::run(options)),
         "bugs" => {
-            let flags = ["json", "seeds", "ranges", "scenario", "contracts"];
+            let flags = ["json", "seeds", "ranges", "scenario", "contracts", "shrink"];
             options.only(&flags).and_then(|()| bugs::run(options))
         }
         "bench" => options.only(&["only", "runs", "json"]).and_then(|()| bench::run(options)),

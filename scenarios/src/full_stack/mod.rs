@@ -21,6 +21,7 @@ use crate::library::EVERYTHING;
 use scene::FullStack;
 use seedfast_core::random::mix;
 use seedfast_sim::{Plan, Scenario, Scene};
+use std::collections::BTreeMap;
 
 /// See the module.
 pub struct Whole;
@@ -43,6 +44,10 @@ impl Scenario for Whole {
         let most = u64::from(plan.schedule.clients).saturating_sub(1);
         plan.workload.insert("resp".into(), mix(seed ^ u64::from_le_bytes(*b"dialects")) % (most + 1));
         plan
+    }
+
+    fn calm(&self) -> BTreeMap<String, u64> {
+        EVERYTHING.calm()
     }
 
     fn scene(&self, plan: &Plan, seed: u64) -> Result<Box<dyn Scene>, String> {

@@ -10,7 +10,9 @@ pub mod standard;
 pub mod steady;
 
 use crate::paxos_scene::PaxosScene;
+use crate::workload;
 use seedfast_sim::{Plan, Scenario, Scene};
+use std::collections::BTreeMap;
 
 pub use clocks::CLOCKS;
 pub use crashes::CRASHES;
@@ -39,6 +41,10 @@ impl Scenario for Mix {
 
     fn plan(&self, seed: u64) -> Plan {
         (self.plan)(seed)
+    }
+
+    fn calm(&self) -> BTreeMap<String, u64> {
+        workload::calm().to_plan()
     }
 
     fn scene(&self, plan: &Plan, seed: u64) -> Result<Box<dyn Scene>, String> {
