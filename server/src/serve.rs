@@ -167,8 +167,8 @@ async fn node(runtime: RealRuntime, options: cli::Serve, identity: Identity) -> 
         queue_depth: device.queue_depth(),
         frame_limit: endpoint.frame_limit(),
     };
-    let mut record = Record::begin(&options.record, &config, limits, &start, runtime.now())?;
-    record.renew(&runtime, seat.clone(), stop.clone());
+    let mut record = Record::begin(&options.record, &config, limits, &start, seat.clone(), runtime.now())?;
+    record.renew(&runtime, *id, stop.clone());
     let mut ports = Ports { endpoint, devices: vec![device], clients, stop };
     let ended = drive(&runtime, &mut seat, start, &mut ports, &mut record).await;
     let again = record.end(&ended);

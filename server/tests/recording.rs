@@ -3,7 +3,7 @@
 #[allow(dead_code, reason = "each user takes what it needs")]
 mod common;
 
-use common::Cluster;
+use common::{Cluster, until};
 use seedfast_core::recording::{End, Reading, Record, Replay};
 use seedfast_kv::recorded;
 use std::fs;
@@ -54,6 +54,8 @@ fn what_replicas_record_is_lived_again_after_a_clean_end_and_after_kill_9() {
     }
     cluster.serve(leader);
     assert_eq!(cluster.ask(&["GET", "counter"]), "50");
+    // Before that nobody listens for the signal.
+    until("its return", || cluster.log(leader).contains("the journal was read").then_some(()));
     for index in 0..3 {
         assert_eq!(cluster.terminate(index), Some(0));
     }

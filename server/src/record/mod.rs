@@ -14,7 +14,7 @@ use seedfast_core::paxos::Config;
 use seedfast_core::recording::{End, Recorder};
 use seedfast_core::runtime::Runtime;
 use seedfast_core::runtime::drive::{Ended, Stop, Tap};
-use seedfast_core::{Duration, Input, Now, Output, Start};
+use seedfast_core::{Duration, Input, NodeId, Now, Output, Start};
 use seedfast_kv::{Limits, recorded};
 use seedfast_runtime_real::RealRuntime;
 use shelf::Shelf;
@@ -25,8 +25,10 @@ use std::rc::Rc;
 use tape::Tape;
 use tracing::info;
 
-/// A replica that restarts itself to be recorded again does so no more often than this.
+/// A replica that restarts itself to be recorded again does so no more often than this ...
 const SELDOM: Duration = Duration::from_secs(60);
+/// ... and so much later for each number below its own: replicas that fill up together are not away together.
+const APART: Duration = Duration::from_secs(10);
 /// How often it is looked whether it may.
 const GLANCE: Duration = Duration::from_millis(500);
 
@@ -61,7 +63,11 @@ fn limit(text: &str) -> Result<u64, String> {
 /// Watches a life, and records it if that was asked for.
 pub(crate) struct Record {
     recorder: Option<Recorder<Tape>>,
+    seat: Seat,
+    /// The recording ended while the replica served: another life has something to record.
     full: Rc<Cell<bool>>,
+    /// Whether the recording was seen to have ended.
+    over: bool,
     restart: bool,
     again: Rc<Cell<bool>>,
 }
@@ -76,6 +82,7 @@ impl Record {
         config: &Config,
         limits: Limits,
         start: &Start,
+        seat: Seat,
         now: Now,
     ) -> Result<Self, Trouble> {
         let recorder = match &options.directory {
@@ -87,17 +94,18 @@ impl Record {
             }
         };
         let (full, again) = Default::default();
-        Ok(Record { recorder, full, restart: options.restart, again })
+        Ok(Record { recorder, seat, full, over: false, restart: options.restart, again })
     }
 
     /// Ends the life when its recording is full and it does not lead, if that was asked for.
-    pub(crate) fn renew(&self, runtime: &RealRuntime, seat: Seat, stop: Stop) {
+    pub(crate) fn renew(&self, runtime: &RealRuntime, node: NodeId, stop: Stop) {
         if !self.restart || self.recorder.is_none() {
             return;
         }
-        let (clock, full, again) = (runtime.clone(), self.full.clone(), self.again.clone());
+        let (clock, seat) = (runtime.clone(), self.seat.clone());
+        let (full, again) = (self.full.clone(), self.again.clone());
         runtime.spawn(async move {
-            let from = clock.now().monotonic + SELDOM;
+            let from = clock.now().monotonic + SELDOM + APART.times(node.0.into());
             let follows = || seat.standing().is_some_and(|standing| standing.leads.is_none());
             while !full.get() || clock.now().monotonic < from || !follows() {
                 clock.sleep(clock.now().monotonic + GLANCE).await;
@@ -136,8 +144,10 @@ impl Tap for Record {
     fn burst(&mut self) {
         if let Some(recorder) = &mut self.recorder {
             recorder.burst();
-            if recorder.ended().is_some() {
-                self.full.set(true);
+            // A recovery that fills a recording by itself would do so again.
+            if recorder.ended().is_some() && !self.over {
+                self.over = true;
+                self.full.set(self.seat.began());
             }
         }
     }
