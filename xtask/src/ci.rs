@@ -2,7 +2,7 @@
 
 use crate::campaign::{Flavour, build};
 use crate::options::Options;
-use crate::{Trouble, Verdict, cannot, determinism, edges, failed, golden, shell, spec};
+use crate::{Trouble, Verdict, cannot, determinism, edges, failed, golden, shell, spec, torture};
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::Instant;
@@ -14,7 +14,7 @@ const CAMPAIGN: &str = "10000";
 type Step = (&'static str, fn() -> Verdict);
 
 /// Cheap checks first; the tests last, so that their count closes the output.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     ("format", format),
     ("clippy", clippy),
     ("edges", edges::run),
@@ -24,6 +24,7 @@ const STEPS: [Step; 8] = [
     ("specification", || {
         Options::parse(["--quick".to_owned()].into_iter()).and_then(|quick| spec::run(&quick))
     }),
+    ("torture", torture::short),
     ("tests", tests),
 ];
 

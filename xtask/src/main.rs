@@ -13,6 +13,7 @@ mod options;
 mod shell;
 mod shrink;
 mod spec;
+mod torture;
 
 use options::Options;
 use std::process::ExitCode;
@@ -29,6 +30,9 @@ cargo xtask CHORE
   bugs [NAME..] [--json] [--seeds N] [--ranges R] [--scenario NAME] [--contracts on|off] [--shrink]
                              plants each bug of scenarios/bugs/ in a copy and counts the seeds that find it;
                              --shrink shrinks the first failure of each and measures what is left
+  torture [--for 60s | --rounds N] [--nodes 3..5] [--clients N] [--seed S] [--out DIR] [--keep] [--release]
+          [--binary FILE] [--self-test]
+                             real processes of the server, killed, stopped and cut off under load (docs/torture.md)
   bench [--only NAME] [--runs N] [--json]
                              runs the benchmarks; a figure is the median of its runs
 
@@ -85,6 +89,7 @@ fn run(chore: &str, options: &Options) -> Verdict {
             let flags = ["json", "seeds", "ranges", "scenario", "contracts", "shrink"];
             options.only(&flags).and_then(|()| bugs::run(options))
         }
+        "torture" => torture::run(options),
         "bench" => options.only(&["only", "runs", "json"]).and_then(|()| bench::run(options)),
         "" | "help" | "--help" | "-h" => {
             print!("{USAGE}");

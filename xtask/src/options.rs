@@ -3,7 +3,21 @@
 use crate::{Verdict, cannot};
 
 /// Flags that are followed by a value.
-const WITH_VALUE: [&str; 6] = ["seeds", "ranges", "only", "runs", "scenario", "contracts"];
+const WITH_VALUE: [&str; 13] = [
+    "seeds",
+    "ranges",
+    "only",
+    "runs",
+    "scenario",
+    "contracts",
+    "nodes",
+    "for",
+    "rounds",
+    "seed",
+    "clients",
+    "out",
+    "binary",
+];
 
 /// What stood behind the chore's name.
 #[derive(Debug, Default)]

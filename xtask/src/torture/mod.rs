@@ -1,0 +1,89 @@
+//! `cargo xtask torture`: real processes, killed, stopped, cut off and starved of disk while clients write down what they
+//! ask and hear; judged by the simulator's own checker. docs/torture.md has the whole.
+//!
+//! - [`settings`]: what was asked for; [`plan`]: what a seed makes of it
+//! - [`cluster`]: the processes; [`link`]: the proxies between them; [`disk`]: one that can be filled
+//! - [`client`]: what is asked, in [`native`] and [`resp`]; [`ledger`]: where it is written
+//! - [`nemesis`]: carries out the plan; [`watch`]: who leads meanwhile
+//! - [`judge`]: whether all of it was as it must be; [`run`]: one torture; [`trial`]: whether the torturer notices
+
+mod client;
+mod cluster;
+mod disk;
+mod judge;
+mod ledger;
+mod link;
+mod native;
+mod nemesis;
+mod plan;
+mod resp;
+mod run;
+mod settings;
+mod trial;
+mod watch;
+
+use crate::options::Options;
+use crate::{Trouble, Verdict, failed, shell};
+use settings::{FLAGS, Settings};
+use std::path::PathBuf;
+
+/// Tortures, or has the torturer tested.
+pub(crate) fn run(options: &Options) -> Verdict {
+    options.only(&FLAGS)?;
+    let settings = Settings::read(options)?;
+    let binary = binary(&settings)?;
+    if options.has("self-test") {
+        return trial::run(&settings, &binary);
+    }
+    let report = run::run(&settings, &binary, run::Manner::Usual)?;
+    print!("{report}");
+    match report.findings.first() {
+        None => Ok(()),
+        Some(first) => failed(format!(
+            "{first} (seed {}; history, logs and recordings are in {})",
+            settings.seed,
+            shell::name(&settings.out)
+        )),
+    }
+}
+
+/// A short one, for CI.
+pub(crate) fn short() -> Verdict {
+    let words = ["--for", "15s", "--seed", "1"].map(str::to_owned);
+    run(&Options::parse(words.into_iter())?)
+}
+
+/// The server: the one named, or one that is built, with contracts unless it is for release.
+fn binary(settings: &Settings) -> Verdict<PathBuf> {
+    if let Some(binary) = &settings.binary {
+        eprintln!("the server is {}", shell::name(binary));
+        return match binary.is_file() {
+            true => Ok(binary.clone()),
+            false => Err(Trouble::Cannot(format!("{} is not there", shell::name(binary)))),
+        };
+    }
+    let mut cargo = shell::cargo();
+    cargo.args(["build", "--quiet", "--locked", "-p", "seedfast-server", "--bin", "seedfast-kv"]);
+    let profile = match settings.release {
+        true => {
+            cargo.arg("--release");
+            "release"
+        }
+        false => {
+            cargo.args(["--features", "seedfast-core/contracts"]);
+            "debug"
+        }
+    };
+    shell::run(&mut cargo)?;
+    let name = format!("seedfast-kv{}", std::env::consts::EXE_SUFFIX);
+    // A copy, because the next build of anybody overwrites it while it runs.
+    let (from, to) = (shell::target().join(profile).join(&name), settings.out.join(&name));
+    std::fs::create_dir_all(&settings.out)
+        .and_then(|()| std::fs::copy(&from, &to))
+        .map_err(|why| Trouble::Cannot(format!("{} cannot be copied: {why}", shell::name(&from))))?;
+    eprintln!(
+        "the server is of the {profile} profile, contracts {}",
+        if settings.release { "off" } else { "on" }
+    );
+    Ok(to)
+}
