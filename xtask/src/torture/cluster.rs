@@ -160,6 +160,9 @@ impl Cluster {
                 "--size",
                 &size,
             ]);
+            if node.place.id == 1 && settings.mapped() {
+                format.arg("--nvm");
+            }
             shell::text(format.arg("--data").arg(&node.data)).map_err(|why| match why {
                 Trouble::Failed(why) | Trouble::Cannot(why) => Trouble::Cannot(why),
             })?;

@@ -51,6 +51,7 @@ pub(crate) struct Report {
     silence: Silence,
     counts: Counts,
     applied: u64,
+    mapped: bool,
     disk: Option<&'static str>,
 }
 
@@ -84,6 +85,9 @@ impl fmt::Display for Report {
             ended / 1000,
             ended % 1000
         )?;
+        if self.mapped {
+            writeln!(f, "the journal of replica 1 was mapped")?;
+        }
         if self.full > 0 {
             writeln!(f, "writes that found the store full {}", self.full)?;
         }
@@ -115,7 +119,8 @@ pub(crate) fn run(settings: &Settings, binary: &Path, manner: Manner) -> Verdict
     fs::create_dir_all(&settings.out)
         .map_err(|why| Trouble::Cannot(format!("{} cannot be made: {why}", settings.out.display())))?;
     let mut cluster = Cluster::format(settings, binary, manner == Manner::Usual)?;
-    let mut report = Report { disk: cluster.small_disk(), ..Report::default() };
+    let (mapped, disk) = (settings.mapped(), cluster.small_disk());
+    let mut report = Report { mapped, disk, ..Report::default() };
     (0..cluster.len()).try_for_each(|index| cluster.start(index))?;
     let shared = Shared::new(cluster.places());
     let begin = Instant::now();

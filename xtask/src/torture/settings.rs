@@ -77,6 +77,12 @@ impl Settings {
         })
     }
 
+    /// Whether the first replica's journal is mapped and stored to, as on persistent memory: with every odd seed. There
+    /// `kill -9` may fall between any two stores.
+    pub(crate) fn mapped(&self) -> bool {
+        self.seed % 2 == 1
+    }
+
     /// How large each journal is, in bytes: small, so that the log goes round often, and large enough for what the
     /// clients write in that time.
     pub(crate) fn journal(&self) -> u64 {
