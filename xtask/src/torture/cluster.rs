@@ -307,7 +307,7 @@ impl Cluster {
                 continue;
             }
             let log = fs::read_to_string(self.log(index)).unwrap_or_default();
-            let last = log.lines().last().unwrap_or("it said nothing").to_owned();
+            let last = last_words(&log);
             if status.code() == Some(2) && last.contains("in use") && self.nodes[index].starts < STARTS {
                 self.start(index)?;
                 continue;
@@ -350,10 +350,31 @@ impl Cluster {
     }
 }
 
+/// What a replica said of its end: the line behind its last panic, or else its last line.
+fn last_words(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    let panic = lines.iter().rposition(|line| line.contains("panicked at"));
+    let words = panic.and_then(|at| lines.get(at + 1)).or(lines.last());
+    words.map_or("it said nothing", |line| line.trim()).to_owned()
+}
+
 impl Drop for Cluster {
     fn drop(&mut self) {
         for index in 0..self.len() {
             self.kill(index);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_words;
+
+    #[test]
+    fn a_panic_is_what_counts_of_what_was_said() {
+        assert_eq!(last_words(""), "it said nothing");
+        assert_eq!(last_words("one\ntwo\n"), "two");
+        let log = "one\nthread 'main' panicked at core/src/x.rs:1:2:\nI1: it broke\nnote: some details\n";
+        assert_eq!(last_words(log), "I1: it broke");
     }
 }
