@@ -133,6 +133,8 @@ pub struct Findings {
     pub signatures: Signatures,
     /// Runs that differed, lowest seeds first, a few of each scenario; the tallies count all of them.
     pub mismatches: Vec<Mismatch>,
+    /// Probes that the scenarios name and no seed reached.
+    pub unreached: Vec<&'static str>,
     /// A seed that the watchdog ended the campaign for.
     pub stuck: Option<Stuck>,
     /// Time on the wall clock.
@@ -149,9 +151,20 @@ impl Findings {
             total,
             signatures: sums.signatures,
             mismatches: sums.mismatches,
+            unreached: Vec::new(),
             stuck,
             wall,
         }
+    }
+
+    /// Notes which probes of `scenarios`, the ones that were run, no seed reached.
+    pub fn with_unreached(mut self, scenarios: &[&'static dyn Scenario]) -> Self {
+        let mut missing: Vec<_> = scenarios.iter().flat_map(|scenario| scenario.probes()).collect();
+        missing.retain(|name| !self.total.probes.contains_key(*name));
+        missing.sort_unstable();
+        missing.dedup();
+        self.unreached = missing;
+        self
     }
 
     /// 0 if all held, 1 if an invariant broke, 3 if two runs of one seed differed.
@@ -277,7 +290,7 @@ impl Campaign {
         let wall = elapsed();
         keep(&Moment { sums: &sums, wall, is_end: true, stuck });
         let names: Vec<_> = self.scenarios.iter().map(|scenario| scenario.name()).collect();
-        Ok(Findings::of(&names, sums, stuck, wall))
+        Ok(Findings::of(&names, sums, stuck, wall).with_unreached(&self.scenarios))
     }
 
     /// The lowest seed that is being run, if it has been running for too long. A higher one waits its turn, so that

@@ -17,6 +17,7 @@
 //! missing then.
 
 use crate::duration;
+use crate::events::Lane;
 use crate::explore::{Media, NvmModel, Subject};
 use crate::identity::Identity;
 use crate::seeds::{Seeds, Shard};
@@ -80,12 +81,15 @@ pub(crate) struct Run {
     /// Begin no seed after this time (10m); with --seeds, whichever ends first
     #[arg(long = "for", value_name = "TIME", value_parser = nanoseconds)]
     pub(crate) limit: Option<Duration>,
-    /// Run only the I-th of N parts of the seeds, counted from 1; `auto` reads it from Slurm, Kubernetes or CI
+    /// Run only the I-th of N parts of the seeds, counted from 1; `auto` reads both from Slurm, Kubernetes or CI,
+    /// `auto/N` only which part
     #[arg(long, value_name = "I/N | auto")]
     pub(crate) shard: Option<Shard>,
     /// Print one JSON object instead of a summary
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) ci: ForCi,
     /// Where the bundles of failing seeds are written [default: seedfast-failures]; if given, also what the campaign
     /// found so far, for --resume and `merge`
     #[arg(long, value_name = "DIR")]
@@ -107,6 +111,17 @@ pub(crate) struct Run {
     pub(crate) watchdog: Duration,
 }
 
+/// What CI systems want to hear beside.
+#[derive(Args)]
+pub(crate) struct ForCi {
+    /// Write what was found as JUnit XML, for CI
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Print what was found as annotations of GitHub Actions too; a step of GitHub Actions does anyway
+    #[arg(long)]
+    pub(crate) annotate: bool,
+}
+
 /// What `merge` is told.
 #[derive(Args)]
 pub(crate) struct Merge {
@@ -119,6 +134,8 @@ pub(crate) struct Merge {
     /// Exit 0 if nothing broke in what is there, even if parts are missing or were interrupted
     #[arg(long)]
     pub(crate) partial: bool,
+    #[command(flatten)]
+    pub(crate) ci: ForCi,
 }
 
 /// What `explore` is told.
@@ -181,15 +198,18 @@ pub(crate) struct Replay {
     /// Print every event
     #[arg(long, short)]
     pub(crate) verbose: bool,
-    /// With --verbose, only events of these nodes (1,2), and faults that struck them or no single node
-    #[arg(long, value_name = "N", value_delimiter = ',', requires = "verbose")]
-    pub(crate) node: Vec<u8>,
+    /// With --verbose, only events of these nodes (1,2) and clients (c0), and faults that struck them or no single node
+    #[arg(long, value_name = "N | cN", value_delimiter = ',', requires = "verbose")]
+    pub(crate) node: Vec<Lane>,
     /// With --verbose, only events whose line contains one of these words (receive,crash)
     #[arg(long, value_name = "WORD", value_delimiter = ',', requires = "verbose")]
     pub(crate) kind: Vec<String>,
     /// Run it twice, in a cold world and in one that ran other seeds, and name the first event that differs
     #[arg(long)]
     pub(crate) check: bool,
+    /// Write a bundle of this run without a byte of what was sent, stored or answered; it replays the same
+    #[arg(long, value_name = "FILE")]
+    pub(crate) redact: Option<PathBuf>,
     /// How long it may take on the wall clock before it counts as looping for ever
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = nanoseconds)]
     pub(crate) watchdog: Duration,

@@ -1,12 +1,14 @@
 //! Traces as people read them: one line for each event, frames in the protocol's own words.
 
 use crate::execute;
+use crate::trouble::Trouble;
 use seedfast_core::{Kind, NodeId, Process};
 use seedfast_sim::trace::{Event, Reader, Reason, What, Who};
 use seedfast_sim::{Plan, Scenario};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
+use std::str::FromStr;
 
 /// Knows what the frames of a protocol say.
 pub(crate) struct Words(Option<Box<dyn Process>>);
@@ -29,11 +31,38 @@ impl Words {
     }
 }
 
+/// What the columns of a line are, and the marks in it: printed above them.
+pub(crate) const LEGEND: &str =
+    "     true time who /life what, and below it, indented, what it put out (docs/trace.md)
+                       #12 is a message, 2.7 operation 7 of life 2; a time behind `to`: on its way
+";
+
+/// Whose events are wanted: a node, as `1` or `n1`, or a client, as `c0`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lane(Who);
+
+impl FromStr for Lane {
+    type Err = Trouble;
+
+    fn from_str(text: &str) -> Result<Self, Trouble> {
+        let number = |digits: &str| digits.parse().ok();
+        let found = match text.strip_prefix('c') {
+            Some(digits) => number(digits).map(Who::Client),
+            None => number(text.strip_prefix('n').unwrap_or(text)).map(Who::Node),
+        };
+        found.map(Lane).ok_or_else(|| {
+            Trouble::new(format!(
+                "`{text}` is no node and no client; write 1 or n1 for a node, c0 for a client"
+            ))
+        })
+    }
+}
+
 /// Which lines are wanted.
 #[derive(Clone, Copy)]
 pub(crate) struct Filter<'a> {
-    /// Only events of these nodes, and faults that struck them or no node in particular; all if empty.
-    pub(crate) nodes: &'a [u8],
+    /// Only events of these nodes and clients, and faults that struck them or no node in particular; all if empty.
+    pub(crate) lanes: &'a [Lane],
     /// Only lines that contain one of these words; all if empty.
     pub(crate) words: &'a [String],
 }
@@ -41,17 +70,16 @@ pub(crate) struct Filter<'a> {
 impl Filter<'_> {
     /// `struck` are the nodes that faults struck, by the faults' numbers.
     fn lets_through(&self, event: &Event<'_>, struck: &HashMap<u32, u8>, line: &str) -> bool {
-        let node = match (event.who, &event.what) {
-            (Who::Node(node), _) => Some(node),
-            (_, What::Fault { number, .. } | What::FaultEnded { number }) => match struck.get(number) {
-                // A partition concerns everybody.
-                None => self.nodes.first().copied(),
-                node => node.copied(),
-            },
-            _ => None,
+        let wants = |who| self.lanes.contains(&Lane(who));
+        let lane = match &event.what {
+            // A partition concerns everybody.
+            What::Fault { number, .. } | What::FaultEnded { number } => {
+                struck.get(number).is_none_or(|node| wants(Who::Node(*node)))
+            }
+            _ => wants(event.who),
         };
-        let node = self.nodes.is_empty() || node.is_some_and(|node| self.nodes.contains(&node));
-        node && (self.words.is_empty() || self.words.iter().any(|word| line.contains(word.as_str())))
+        (self.lanes.is_empty() || lane)
+            && (self.words.is_empty() || self.words.iter().any(|word| line.contains(word.as_str())))
     }
 }
 
@@ -287,7 +315,7 @@ mod tests {
         let (trace, words) = trace();
         let tell = |words: &Words| {
             let mut all = Vec::new();
-            lines(&trace, words, Filter { nodes: &[], words: &[] }, |line| {
+            lines(&trace, words, Filter { lanes: &[], words: &[] }, |line| {
                 all.push(line);
                 ControlFlow::Continue(())
             });

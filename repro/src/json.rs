@@ -73,6 +73,7 @@ fn object(findings: &Findings, saved: &Saved) -> Map<String, Value> {
     let fields = json!({
         "scenario": if let [(one, _)] = findings.scenarios.as_slice() { one } else { "mixed" },
         "wall_seconds": findings.wall.as_secs_f64(),
+        "probes_not_reached": findings.unreached,
         "failed": findings.signatures.values().flat_map(|signature| &signature.examples)
             .map(|one| failure(one, saved)).collect::<Vec<_>>(),
         "signatures": findings.signatures.iter()

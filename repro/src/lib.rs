@@ -9,10 +9,12 @@
 //! - [`testing`]: scenarios under `cargo test`
 #![forbid(unsafe_code)]
 
+mod annotate;
 mod base64;
 mod board;
 pub mod bundle;
 pub mod campaign;
+mod ci;
 pub mod cli;
 mod collect;
 pub mod duration;
@@ -23,6 +25,7 @@ mod explore_report;
 pub mod files;
 pub mod identity;
 mod json;
+mod junit;
 pub mod layout;
 mod merge;
 mod names;

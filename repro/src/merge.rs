@@ -47,6 +47,7 @@ pub(crate) fn merge(
     options: &Merge,
     console: &mut Console<'_>,
 ) -> Result<u8, Trouble> {
+    options.ci.begin()?;
     let merged = add_up(scenarios, parts(&options.directories)?)?;
     let saved = bundles(&merged);
     let Merged { findings, missing, .. } = &merged;
@@ -66,6 +67,8 @@ pub(crate) fn merge(
         text.push_str(&report::verdict(findings, paint));
         printed(console, &text)?;
     }
+    let absent = if is_lacking { missing.as_slice() } else { &[] };
+    options.ci.tell(findings, &saved, absent, options.json, console)?;
     if is_lacking {
         console.note(
             "error: nothing broke, but parts of the campaign are missing; run them, or judge what is there with \
@@ -169,7 +172,8 @@ fn add_up(scenarios: &[&'static dyn Scenario], parts: Vec<Part>) -> Result<Merge
         *kept += 1;
         *kept <= MISMATCHES
     });
-    let findings = Findings::of(&names, sums, stuck, longest);
+    let run: Vec<_> = scenarios.iter().copied().filter(|one| names.contains(&one.name())).collect();
+    let findings = Findings::of(&names, sums, stuck, longest).with_unreached(&run);
     Ok(Merged { findings, missing: missing(&parts), work, parts })
 }
 

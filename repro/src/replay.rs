@@ -2,12 +2,12 @@
 
 use crate::bundle::{self, Bundle, Verdict};
 use crate::cli::{Replay, Until};
-use crate::events::{self, Filter, Words};
+use crate::events::{self, Filter, LEGEND, Words};
 use crate::execute;
 use crate::files;
 use crate::identity::Identity;
 use crate::panics::quietly;
-use crate::recorded::Found;
+use crate::recorded::{Found, Recorded};
 use crate::report;
 use crate::rerun::{self, Difference, Mismatch, Reference, Subject};
 use crate::scenarios::{self, printed};
@@ -85,9 +85,9 @@ pub(crate) fn replay(
         }
     }
     if options.verbose {
-        let filter = Filter { nodes: &options.node, words: &options.kind };
+        let filter = Filter { lanes: &options.node, words: &options.kind };
         let words = Words::of(scenario, seed, &case.plan);
-        let (mut text, mut result) = (String::new(), Ok(()));
+        let (mut text, mut result) = (LEGEND.to_owned(), Ok(()));
         events::lines(&replayed.trace, &words, filter, |line| {
             text.push_str(&line);
             text.push('\n');
@@ -102,6 +102,14 @@ pub(crate) fn replay(
     }
     printed(console, &told(&case, options, &replayed, paint))?;
 
+    if let Some(path) = &options.redact {
+        let bundle = redacted(&case, &replayed)?;
+        files::write(path, bundle.to_text()?.as_bytes())?;
+        printed(
+            console,
+            &format!("  redacted     {}: marks of its events, none of their bytes\n", path.display()),
+        )?;
+    }
     let (mut mismatch, mut is_another_build_s) = (None, false);
     if let Some(verdict) = recorded(&case).filter(|_| !replayed.is_cut)
         && verdict.trace_hash != bundle::hash(replayed.outcome.trace_hash)
@@ -314,6 +322,27 @@ fn told(case: &Case, options: &Replay, replayed: &Replayed, paint: Paint) -> Str
         let _ = writeln!(text, "  the bundle   recorded the same trace and the same verdict");
     }
     text
+}
+
+/// A bundle of the run that keeps nothing of its bytes. Its plan never held any: what clients send is drawn from the
+/// seed and the workload's numbers.
+fn redacted(case: &Case, replayed: &Replayed) -> Result<Bundle, Trouble> {
+    let is_other =
+        recorded(case).is_some_and(|verdict| verdict.trace_hash != bundle::hash(replayed.outcome.trace_hash));
+    if is_other || replayed.is_cut {
+        return Err(Trouble::new(
+            "this run is not the one that the bundle recorded, so it cannot stand in for it; redact it with the build \
+             that wrote it, and without --until",
+        ));
+    }
+    let events = Recorded::redacted(&replayed.trace);
+    let of_run =
+        |bundle: &Bundle| Bundle { events: events.clone(), format: bundle::FORMAT, ..bundle.clone() };
+    match case.bundle.as_ref().filter(|bundle| !bundle.is_edited()) {
+        Some(bundle) => Ok(of_run(bundle)),
+        None => Bundle::new(case.scenario.name(), case.seed, case.plan.clone(), Some(&replayed.outcome))
+            .map(|bundle| of_run(&bundle)),
+    }
 }
 
 /// The first event in which today's run leaves the one that the bundle recorded; or why it cannot be named.

@@ -19,10 +19,11 @@ pub(crate) type Saved = BTreeMap<(String, u64), PathBuf>;
 
 /// The tables of a campaign.
 fn tables(findings: &Findings, paint: Paint) -> String {
-    let Findings { total, scenarios, .. } = findings;
+    let Findings { total, scenarios, unreached, .. } = findings;
     let mut text = String::new();
     histogram(&mut text, "what happened, by effect", &total.effects, total.seeds, paint);
     histogram(&mut text, "probes reached", &total.probes, total.seeds, paint);
+    not_reached(&mut text, unreached, paint);
     if scenarios.len() > 1 {
         per_scenario(&mut text, scenarios, paint);
     }
@@ -118,6 +119,25 @@ fn histogram(text: &mut String, title: &str, rows: &BTreeMap<String, Frequency>,
     text.push('\n');
 }
 
+/// How many probes are named that no seed reached.
+const UNREACHED: usize = 12;
+
+fn not_reached(text: &mut String, unreached: &[&'static str], paint: Paint) {
+    if unreached.is_empty() {
+        return;
+    }
+    let title = format!("{} not reached", count(unreached.len() as u64, "probe"));
+    let _ = writeln!(text, "  {}", paint.bold(&title));
+    for name in unreached.iter().take(UNREACHED) {
+        let _ = writeln!(text, "  {name}");
+    }
+    if unreached.len() > UNREACHED {
+        let more = grouped((unreached.len() - UNREACHED) as u64);
+        let _ = writeln!(text, "  {}", paint.dim(&format!("and {more} more, which --json names")));
+    }
+    text.push('\n');
+}
+
 fn per_scenario(text: &mut String, scenarios: &[(&'static str, Tally)], paint: Paint) {
     let names = scenarios.iter().map(|(name, _)| name.len()).max().unwrap_or(0).max("scenario".len());
     let title = format!("{:names$}", "scenario");
@@ -202,7 +222,8 @@ fn with_more(seeds: &[u64], all: u64) -> String {
     }
 }
 
-fn failure(signature: &Signature, saved: &Saved, paint: Paint, again_by: Again<'_>) -> String {
+/// One screen: what broke, what came before it, how to see it again.
+pub(crate) fn failure(signature: &Signature, saved: &Saved, paint: Paint, again_by: Again<'_>) -> String {
     let Some((shown, others)) = signature.examples.split_first() else { return String::new() };
     let Failure { scenario, seed, invariant, what, at, event, bundle, last_events, halts, repeats } = shown;
     let mut text =

@@ -47,6 +47,7 @@ pub(crate) fn run(
         files::prepare_directory(directory)?;
         opened = Book::open(directory, campaign, options.resume)?;
     }
+    options.ci.begin()?;
     if !options.json {
         printed(console, &opening(&setting))?;
     }
@@ -95,6 +96,7 @@ pub(crate) fn run(
         text.push_str(&report::verdict(&findings, console.paint()));
         printed(console, &text)?;
     }
+    options.ci.tell(&findings, &saved, &[], options.json, console)?;
     match trouble {
         Some(trouble) => Err(trouble),
         None => Ok(findings.exit_code()),

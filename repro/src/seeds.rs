@@ -83,29 +83,36 @@ impl Shard {
     }
 
     /// Finds the shard in the variables that schedulers of arrays of jobs set: Slurm, Kubernetes indexed jobs (which
-    /// do not say how many there are: set `JOB_COMPLETION_COUNT` in the template), GitLab, Buildkite and CircleCI.
-    fn from_environment(read: &dyn Fn(&str) -> Option<u64>) -> Result<Shard, Trouble> {
-        // Index, count, the first index.
-        let sources = [
-            ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", read("SLURM_ARRAY_TASK_MIN").unwrap_or(0)),
-            ("JOB_COMPLETION_INDEX", "JOB_COMPLETION_COUNT", 0),
-            ("CI_NODE_INDEX", "CI_NODE_TOTAL", 1),
-            ("BUILDKITE_PARALLEL_JOB", "BUILDKITE_PARALLEL_JOB_COUNT", 0),
-            ("CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL", 0),
-        ];
-        for (index, count, first) in sources {
-            match (read(index), read(count)) {
-                (Some(index_value), Some(count_value)) => {
-                    return Shard::new(index_value, first, count_value, index);
+    /// do not say how many there are: write `auto/N`, or set `JOB_COMPLETION_COUNT` in the template), GitLab, Buildkite
+    /// and CircleCI; the first of them that is there. `told` is how many there are by the command line.
+    fn from_environment(told: Option<u64>, read: &dyn Fn(&str) -> Option<String>) -> Result<Shard, Trouble> {
+        let number = |name: &str| match read(name) {
+            None => Ok(None),
+            Some(text) if text.trim().is_empty() => Ok(None),
+            Some(text) => number(text.trim()).map(Some).ok_or_else(|| {
+                Trouble::new(format!(
+                    "{name} is `{text}`, which is no number; write --shard I/N instead of auto"
+                ))
+            }),
+        };
+        for Source { index: name, count: of, first } in SOURCES {
+            let Some(mut index) = number(name)? else { continue };
+            let counted = match (*of, number(of)?) {
+                ("SLURM_ARRAY_TASK_COUNT", Some(count)) => {
+                    index = slurm_task(index, count, &number)?;
+                    Some(count)
                 }
-                (Some(_), None) => {
-                    return Err(Trouble::new(format!(
-                        "{index} is set but {count} is not, so the number of shards is unknown; set it, or write \
-                         --shard I/N"
-                    )));
-                }
-                (None, _) => {}
-            }
+                (_, count) => count,
+            };
+            return match (told, counted) {
+                (Some(told), Some(counted)) if told != counted => Err(Trouble::new(format!(
+                    "--shard auto/{told}, but {of} is {counted}; write auto, or --shard I/N"
+                ))),
+                (Some(count), _) | (None, Some(count)) => Shard::new(index, *first, count, name),
+                (None, None) => Err(Trouble::new(format!(
+                    "{name} is set but {of} is not, so the number of shards is unknown; write --shard auto/N, or set it"
+                ))),
+            };
         }
         Err(Trouble::new(
             "--shard auto found none of SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX, CI_NODE_INDEX, \
@@ -114,18 +121,55 @@ impl Shard {
     }
 }
 
+/// The variables in which a scheduler says which task this is.
+struct Source {
+    index: &'static str,
+    count: &'static str,
+    /// The first task's index.
+    first: u64,
+}
+
+const SOURCES: &[Source] = &[
+    Source { index: "SLURM_ARRAY_TASK_ID", count: "SLURM_ARRAY_TASK_COUNT", first: 0 },
+    Source { index: "JOB_COMPLETION_INDEX", count: "JOB_COMPLETION_COUNT", first: 0 },
+    Source { index: "CI_NODE_INDEX", count: "CI_NODE_TOTAL", first: 1 },
+    Source { index: "BUILDKITE_PARALLEL_JOB", count: "BUILDKITE_PARALLEL_JOB_COUNT", first: 0 },
+    Source { index: "CIRCLE_NODE_INDEX", count: "CIRCLE_NODE_TOTAL", first: 0 },
+];
+
+/// The place from 0 of a task of a Slurm array, whose ids begin anywhere (`--array=5-8`) and may be some steps apart
+/// (`0-12:4`), but not anyhow (`1,5,6`): then a task cannot know its place.
+fn slurm_task(
+    id: u64,
+    count: u64,
+    number: &dyn Fn(&str) -> Result<Option<u64>, Trouble>,
+) -> Result<u64, Trouble> {
+    let low = number("SLURM_ARRAY_TASK_MIN")?.unwrap_or(0);
+    let step = number("SLURM_ARRAY_TASK_STEP")?.filter(|step| *step > 0).unwrap_or(1);
+    let high = number("SLURM_ARRAY_TASK_MAX")?;
+    let even = high.is_none_or(|high| high.checked_sub(low).is_some_and(|width| width / step + 1 == count));
+    match id.checked_sub(low) {
+        Some(behind) if even && behind % step == 0 => Ok(behind / step),
+        _ => Err(Trouble::new(format!(
+            "task {id} of this Slurm array of {count} has no place among evenly numbered ones; submit it with \
+             --array=1-{count}, or write --shard I/N"
+        ))),
+    }
+}
+
 impl FromStr for Shard {
     type Err = Trouble;
 
     fn from_str(text: &str) -> Result<Self, Trouble> {
-        if text == "auto" {
-            return Shard::from_environment(&|name| std::env::var(name).ok()?.trim().parse().ok());
+        let told = text.strip_prefix("auto/").map(|count| number(count).filter(|count| *count > 0));
+        if text == "auto" || matches!(told, Some(Some(_))) {
+            return Shard::from_environment(told.flatten(), &|name| std::env::var(name).ok());
         }
         let parts = text.split_once('/').and_then(|(i, n)| Some((number(i)?, number(n)?)));
         match parts {
             Some((index, count)) => Shard::new(index, 1, count, "--shard"),
             None => Err(Trouble::new(format!(
-                "`{text}` is no shard; write 1/4 for the first of four, or auto to read it from the environment"
+                "`{text}` is no shard; write 1/4 for the first of four, or auto (auto/4) to read it from the environment"
             ))),
         }
     }
@@ -222,21 +266,77 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_is_counted_from_one_and_read_from_schedulers() {
+    fn a_shard_is_counted_from_one() {
         assert_eq!("2/4".parse(), Ok(Shard { index: 1, count: 4 }));
         for wrong in ["0/4", "5/4", "1/0", "1", "a/b"] {
             assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
         }
-        let slurm = |name: &str| match name {
-            "SLURM_ARRAY_TASK_ID" => Some(7),
-            "SLURM_ARRAY_TASK_COUNT" => Some(3),
-            "SLURM_ARRAY_TASK_MIN" => Some(5),
-            _ => None,
+    }
+
+    /// The shard, or the sentence, that `--shard auto` (or `auto/N`) makes of some variables.
+    fn auto(told: Option<u64>, variables: &[(&str, &str)]) -> Result<String, String> {
+        let read = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned())
         };
-        assert_eq!(Shard::from_environment(&slurm), Ok(Shard { index: 2, count: 3 }));
-        let kubernetes = |name: &str| (name == "JOB_COMPLETION_INDEX").then_some(0);
-        assert!(Shard::from_environment(&kubernetes).is_err(), "it does not say how many");
-        assert!(Shard::from_environment(&|_| None).is_err());
+        Shard::from_environment(told, &read)
+            .map(|shard| shard.to_string())
+            .map_err(|trouble| trouble.to_string())
+    }
+
+    fn slurm(id: &str, count: &str, low: &str, high: &str, step: &str) -> Result<String, String> {
+        auto(
+            None,
+            &[
+                ("SLURM_ARRAY_TASK_ID", id),
+                ("SLURM_ARRAY_TASK_COUNT", count),
+                ("SLURM_ARRAY_TASK_MIN", low),
+                ("SLURM_ARRAY_TASK_MAX", high),
+                ("SLURM_ARRAY_TASK_STEP", step),
+            ],
+        )
+    }
+
+    #[test]
+    fn a_shard_is_read_from_schedulers() {
+        let ok = |text: &str| Ok(text.to_owned());
+        assert_eq!(slurm("7", "3", "5", "7", "1"), ok("3/3"));
+        assert_eq!(slurm("8", "4", "0", "12", "4"), ok("3/4"));
+        assert_eq!(slurm("0", "1", "0", "0", "1"), ok("1/1"));
+        let kubernetes = ("JOB_COMPLETION_INDEX", "0");
+        assert_eq!(auto(Some(8), &[kubernetes]), ok("1/8"));
+        assert_eq!(auto(None, &[kubernetes, ("JOB_COMPLETION_COUNT", "8")]), ok("1/8"));
+        assert_eq!(auto(Some(8), &[kubernetes, ("JOB_COMPLETION_COUNT", "8")]), ok("1/8"));
+        assert_eq!(auto(None, &[("CI_NODE_INDEX", "4"), ("CI_NODE_TOTAL", "4")]), ok("4/4"));
+        assert_eq!(auto(None, &[("CIRCLE_NODE_INDEX", " 2 "), ("CIRCLE_NODE_TOTAL", "4")]), ok("3/4"));
+        let buildkite = [("BUILDKITE_PARALLEL_JOB", "0"), ("BUILDKITE_PARALLEL_JOB_COUNT", "5")];
+        assert_eq!(auto(None, &buildkite), ok("1/5"));
+    }
+
+    #[test]
+    fn nonsense_from_a_scheduler_is_one_clear_sentence() {
+        let kubernetes = |index| ("JOB_COMPLETION_INDEX", index);
+        for (result, expected) in [
+            (slurm("x", "3", "0", "2", "1"), "SLURM_ARRAY_TASK_ID is `x`, which is no number"),
+            (slurm("5", "3", "1", "6", "1"), "submit it with --array=1-3"),
+            (slurm("5", "4", "0", "12", "4"), "has no place among evenly numbered ones"),
+            (slurm("0", "3", "1", "3", "1"), "task 0 of this Slurm array of 3"),
+            (slurm("1", "0", "1", "1", "1"), "has no place"),
+            (auto(None, &[("SLURM_ARRAY_TASK_ID", "1")]), "SLURM_ARRAY_TASK_COUNT is not"),
+            (auto(None, &[kubernetes("0")]), "write --shard auto/N"),
+            (auto(Some(8), &[kubernetes("8")]), "shard 8 of 8 (JOB_COMPLETION_INDEX) does not exist"),
+            (auto(Some(8), &[kubernetes("-1")]), "is `-1`, which is no number"),
+            (auto(Some(4), &[kubernetes("1"), ("JOB_COMPLETION_COUNT", "8")]), "JOB_COMPLETION_COUNT is 8"),
+            (auto(None, &[kubernetes("1"), ("JOB_COMPLETION_COUNT", "0")]), "does not exist"),
+            (auto(None, &[("CI_NODE_INDEX", "0"), ("CI_NODE_TOTAL", "4")]), "shards count from 1 to 4"),
+            (auto(None, &[kubernetes("")]), "found none of"),
+            (auto(Some(3), &[]), "found none of"),
+        ] {
+            let sentence = result.expect_err(expected);
+            assert!(sentence.contains(expected) && !sentence.contains('\n'), "{expected}: {sentence}");
+        }
+        for wrong in ["auto/", "auto/0", "auto/x", "auto/1/2", "autos"] {
+            assert!(wrong.parse::<Shard>().is_err_and(|trouble| trouble.to_string().contains("is no shard")));
+        }
     }
 
     #[test]

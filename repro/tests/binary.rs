@@ -118,6 +118,79 @@ fn a_campaign_that_is_killed_again_and_again_ends_like_one_that_never_was() {
     }
 }
 
+/// A file of the repository.
+fn file(name: &str) -> String {
+    let path = format!("{}/../{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Runs a shell's command as a scheduler does, with the program on its path.
+fn shell(program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let program_directory =
+        std::path::Path::new(env!("CARGO_BIN_EXE_seedfast")).parent().expect("it has one");
+    let path = std::env::var("PATH").unwrap_or_default();
+    Command::new(program)
+        .args(arguments)
+        .current_dir(std::env::temp_dir())
+        .env("PATH", format!("{}:{path}", program_directory.display()))
+        .envs(variables.iter().copied())
+        .output()
+        .expect("a shell is there")
+}
+
+#[test]
+fn the_job_for_kubernetes_runs_a_whole_campaign() {
+    let out = scratch("kubernetes");
+    std::fs::create_dir_all(&out).expect("there is room");
+    let manifest = file("deploy/kubernetes/campaign.yaml");
+    let (_, rest) = manifest.split_once("- >-\n").expect("the command is a folded scalar");
+    let lines = rest.lines().take_while(|line| line.starts_with("              "));
+    let command = lines.map(str::trim).collect::<Vec<_>>().join(" ");
+    let command = command
+        .replace("run --seeds 0..1000000", "run toy --seeds 0..400")
+        .replace("/campaign/", &format!("{out}/"));
+    assert!(command.contains("run toy") && command.contains(&out), "{command}");
+    let count = manifest.split_once("completions: ").expect("it says how many").1;
+    let count: u64 = count.lines().next().and_then(|line| line.parse().ok()).expect("a number");
+    for index in 0..count {
+        let ran = shell("sh", &["-c", &command], &[("JOB_COMPLETION_INDEX", &index.to_string())]);
+        assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+    }
+    let merged = run(&["merge", &out]);
+    assert_eq!(merged.status.code(), Some(0), "{merged:?}");
+    assert!(String::from_utf8_lossy(&merged.stdout).contains("HELD  400 seeds"), "{merged:?}");
+    std::fs::remove_dir_all(out).expect("it is ours");
+}
+
+#[test]
+fn the_job_for_slurm_runs_a_whole_campaign() {
+    let out = scratch("slurm");
+    let script = format!("{}/../deploy/slurm/campaign.sbatch", env!("CARGO_MANIFEST_DIR"));
+    for task in ["3", "4", "5"] {
+        let ran = shell(
+            "bash",
+            &[&script],
+            &[
+                ("SEEDFAST", "seedfast"),
+                ("OUT", &out),
+                ("SEEDS", "0..300"),
+                ("SCENARIOS", "toy"),
+                ("SLURM_ARRAY_TASK_ID", task),
+                ("SLURM_ARRAY_TASK_COUNT", "3"),
+                ("SLURM_ARRAY_TASK_MIN", "3"),
+                ("SLURM_ARRAY_TASK_MAX", "5"),
+                ("SLURM_ARRAY_TASK_STEP", "1"),
+                ("SLURM_CPUS_PER_TASK", "1"),
+            ],
+        );
+        assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+    }
+    let merged = run(&["merge", &out]);
+    assert_eq!(merged.status.code(), Some(0), "{merged:?}");
+    assert!(String::from_utf8_lossy(&merged.stdout).contains("HELD  300 seeds"), "{merged:?}");
+    std::fs::remove_dir_all(out).expect("it is ours");
+}
+
 #[test]
 fn a_reader_that_goes_away_is_no_panic() {
     for arguments in

@@ -43,6 +43,7 @@ fn parts_add_up_to_the_whole_campaign() {
     }
     assert_eq!(one, other, "the order of the directories does not show");
     assert_eq!(one, whole);
+    assert_eq!(one["probes_not_reached"], serde_json::json!(["a ping fell from the sky"]));
     assert!(one["signatures"].as_array().is_some_and(|signatures| signatures.len() == 2), "{one}");
 }
 

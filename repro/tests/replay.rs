@@ -86,6 +86,48 @@ fn verbose_prints_one_line_for_each_event_and_filters() {
 }
 
 #[test]
+fn a_redacted_bundle_holds_no_bytes_of_the_run_and_replays_the_same() {
+    let scratch = Scratch::new("redacted");
+    let (whole, redacted) = (bundle(&scratch), scratch.file("redacted.repro"));
+    let ran = seedfast(&["replay", &whole, "--redact", &redacted]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let text = |path: &str| String::from_utf8(read(path)).expect("a bundle is text");
+    assert!(
+        text(&whole).contains("\nhead = ") && !text(&redacted).contains("\nhead = "),
+        "{}",
+        text(&redacted)
+    );
+    let plan = |path: &str| {
+        text(path).split("[plan").nth(1).map(|plan| plan.split("# The events").next().map(str::to_owned))
+    };
+    assert_eq!(plan(&whole), plan(&redacted));
+    let again = seedfast(&["replay", &redacted, "--check"]);
+    assert_eq!(again.code, 1, "{again:?}");
+    assert!(again.out.contains("recorded the same trace and the same verdict"), "{}", again.out);
+    let cut = seedfast(&["replay", &whole, "--until", "10ms", "--redact", &redacted]);
+    assert_eq!(cut.code, 2, "{cut:?}");
+}
+
+#[test]
+fn the_legend_stands_above_the_lines_and_lanes_are_named_as_in_them() {
+    let verbose = |more: &[&str]| seedfast(&[&["replay", "pings", "1", "--verbose"], more].concat());
+    let all = verbose(&[]);
+    assert!(all.out.starts_with("     true time who /life what"), "{}", all.out);
+    assert_eq!(verbose(&["--node", "n2"]).out, verbose(&["--node", "2"]).out);
+    // The pause strikes n1, and there are no clients.
+    let of_client = verbose(&["--node", "c0"]);
+    assert_eq!(of_client.out.lines().filter(|line| line.contains("s n") || line.contains("s -")).count(), 0);
+    let ran = verbose(&["--node", "x1"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.err.contains("`x1` is no node and no client"), "{}", ran.err);
+    // Columns: whatever the time, who stands in the same place.
+    let begins = all.out.find("who").expect("in the legend");
+    for line in all.out.lines().skip(2).take(50) {
+        assert!(line.as_bytes()[begins - 1] == b' ' && b"nc-".contains(&line.as_bytes()[begins]), "{line}");
+    }
+}
+
+#[test]
 fn an_edited_bundle_is_run_as_it_is_now() {
     let scratch = Scratch::new("edited");
     let calm = edit(&bundle(&scratch), "flawed = 1", "flawed = 0");

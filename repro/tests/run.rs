@@ -17,6 +17,7 @@ fn what_holds_exits_0_and_says_so() {
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.out.contains("HELD  40 seeds, no invariant broken"), "{}", ran.out);
     assert!(ran.out.contains("a second ping arrived"), "{}", ran.out);
+    assert!(ran.out.contains("  1 probe not reached\n  a ping fell from the sky\n"), "{}", ran.out);
 }
 
 #[test]
@@ -75,6 +76,7 @@ fn json_has_every_promised_field() {
     assert_eq!(found["seeds"], 20);
     assert_eq!(found["rerun_mismatches"], 0);
     assert!(found["rerun_checked"].as_u64().is_some_and(|checked| checked > 3), "{found}");
+    assert_eq!(found["probes_not_reached"], serde_json::json!(["a ping fell from the sky"]));
     assert_eq!(found["probes"]["a second ping arrived"].as_u64().map(|times| times > 0), Some(true));
 }
 

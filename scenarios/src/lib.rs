@@ -10,6 +10,7 @@ pub mod library;
 pub mod linearizable;
 pub mod oracles;
 pub mod paxos_scene;
+pub mod probes;
 pub mod sampler;
 pub mod story;
 pub mod strange;

@@ -282,6 +282,11 @@ pub trait Scenario: Sync {
         None
     }
 
+    /// Probes that a campaign should reach sooner or later; its report names those that it did not.
+    fn probes(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     /// Draws the plan of a seed.
     fn plan(&self, seed: u64) -> Plan;
 

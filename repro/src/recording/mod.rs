@@ -37,6 +37,12 @@ pub(crate) fn replay(paths: &[PathBuf], options: &Options, console: &mut Console
             "a recording has nothing for {flag}: it is what one replica was told, not what happened in a cluster"
         )));
     }
+    if options.redact.is_some() {
+        return Err(Trouble::new(
+            "a recording cannot be redacted: its replies, its checksums and its hashes follow from what clients sent; \
+             keep it where their data may be",
+        ));
+    }
     if options.seed.is_some() || !options.node.is_empty() {
         return Err(Trouble::new("a recording is of one replica, and has neither a seed nor other nodes"));
     }

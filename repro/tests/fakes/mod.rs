@@ -102,6 +102,10 @@ impl Scenario for Pings {
         (self.flaw != Flaw::None).then_some("a flaw for the tests of the harness")
     }
 
+    fn probes(&self) -> Vec<&'static str> {
+        vec!["a second ping arrived", "a ping fell from the sky"]
+    }
+
     fn plan(&self, seed: u64) -> Plan {
         assert!(self.flaw != Flaw::PlanPanics, "this scenario cannot draw a plan");
         let mut entropy = [1; 32];

@@ -18,6 +18,7 @@ pub mod scene;
 pub mod server;
 
 use crate::library::EVERYTHING;
+use crate::probes;
 use scene::FullStack;
 use seedfast_core::random::mix;
 use seedfast_sim::{Plan, Scenario, Scene};
@@ -48,6 +49,10 @@ impl Scenario for Whole {
 
     fn calm(&self) -> BTreeMap<String, u64> {
         EVERYTHING.calm()
+    }
+
+    fn probes(&self) -> Vec<&'static str> {
+        probes::of_a_replica()
     }
 
     fn scene(&self, plan: &Plan, seed: u64) -> Result<Box<dyn Scene>, String> {

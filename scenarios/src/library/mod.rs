@@ -10,6 +10,7 @@ pub mod standard;
 pub mod steady;
 
 use crate::paxos_scene::PaxosScene;
+use crate::probes;
 use crate::workload;
 use seedfast_sim::{Plan, Scenario, Scene};
 use std::collections::BTreeMap;
@@ -45,6 +46,10 @@ impl Scenario for Mix {
 
     fn calm(&self) -> BTreeMap<String, u64> {
         workload::calm().to_plan()
+    }
+
+    fn probes(&self) -> Vec<&'static str> {
+        probes::of_a_replica()
     }
 
     fn scene(&self, plan: &Plan, seed: u64) -> Result<Box<dyn Scene>, String> {
