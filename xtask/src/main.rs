@@ -31,7 +31,7 @@ cargo xtask CHORE
                              plants each bug of scenarios/bugs/ in a copy and counts the seeds that find it;
                              --shrink shrinks the first failure of each and measures what is left
   torture [--for 60s | --rounds N] [--nodes 3..5] [--clients N] [--seed S] [--out DIR] [--keep] [--release]
-          [--binary FILE] [--self-test]
+          [--binary FILE] [--replay] [--replayer FILE] [--self-test]
                              real processes of the server, killed, stopped and cut off under load (docs/torture.md)
   bench [--only NAME] [--runs N] [--json]
                              runs the benchmarks; a figure is the median of its runs

@@ -3,7 +3,7 @@
 use crate::{Verdict, cannot};
 
 /// Flags that are followed by a value.
-const WITH_VALUE: [&str; 13] = [
+const WITH_VALUE: [&str; 14] = [
     "seeds",
     "ranges",
     "only",
@@ -17,6 +17,7 @@ const WITH_VALUE: [&str; 13] = [
     "clients",
     "out",
     "binary",
+    "replayer",
 ];
 
 /// What stood behind the chore's name.

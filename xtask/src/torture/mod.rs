@@ -22,6 +22,7 @@ mod settings;
 mod trial;
 mod watch;
 
+use crate::campaign::{self, Flavour};
 use crate::options::Options;
 use crate::{Trouble, Verdict, failed, shell};
 use settings::{FLAGS, Settings};
@@ -30,8 +31,11 @@ use std::path::PathBuf;
 /// Tortures, or has the torturer tested.
 pub(crate) fn run(options: &Options) -> Verdict {
     options.only(&FLAGS)?;
-    let settings = Settings::read(options)?;
+    let mut settings = Settings::read(options)?;
     let binary = binary(&settings)?;
+    if settings.replay && settings.replayer.is_none() {
+        settings.replayer = Some(campaign::build(Flavour::USUAL)?.path().into());
+    }
     if options.has("self-test") {
         return trial::run(&settings, &binary);
     }
@@ -49,7 +53,7 @@ pub(crate) fn run(options: &Options) -> Verdict {
 
 /// A short one, for CI.
 pub(crate) fn short() -> Verdict {
-    let words = ["--for", "15s", "--seed", "1"].map(str::to_owned);
+    let words = ["--for", "15s", "--seed", "1", "--replay"].map(str::to_owned);
     run(&Options::parse(words.into_iter())?)
 }
 

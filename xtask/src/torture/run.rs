@@ -52,6 +52,7 @@ pub(crate) struct Report {
     counts: Counts,
     applied: u64,
     mapped: bool,
+    replayed: u64,
     disk: Option<&'static str>,
 }
 
@@ -87,6 +88,9 @@ impl fmt::Display for Report {
         )?;
         if self.mapped {
             writeln!(f, "the journal of replica 1 was mapped")?;
+        }
+        if self.replayed > 0 {
+            writeln!(f, "recorded lives that were the same when they were lived again {}", self.replayed)?;
         }
         if self.full > 0 {
             writeln!(f, "writes that found the store full {}", self.full)?;
@@ -152,6 +156,10 @@ pub(crate) fn run(settings: &Settings, binary: &Path, manner: Manner) -> Verdict
     report.findings.extend(judge::judge(&history, finals).err());
     report.seconds = begin.elapsed().as_secs();
     drop(cluster);
+    if let Some(replayer) = &settings.replayer {
+        let replayed = replay(replayer, &settings.out.join("recordings"), &mut report);
+        note(&mut report, replayed)?;
+    }
     if !report.findings.is_empty() {
         shell::write(&settings.out.join("history.jsonl"), history.json_lines())?;
     } else if !settings.keep {
@@ -159,6 +167,24 @@ pub(crate) fn run(settings: &Settings, binary: &Path, manner: Manner) -> Verdict
         let _ = fs::remove_dir_all(&settings.out);
     }
     Ok(report)
+}
+
+/// Every life that was recorded is lived again and asks for the same in every turn.
+fn replay(replayer: &Path, recordings: &Path, report: &mut Report) -> Verdict {
+    let replayed = shell::output(shell::command(replayer).arg("replay").arg(recordings))?;
+    let said = String::from_utf8_lossy(&replayed.stdout);
+    report.replayed = said.lines().filter(|line| line.starts_with("SAME")).count() as u64;
+    let errors = String::from_utf8_lossy(&replayed.stderr);
+    // Whoever is killed before the first block of his recording is whole leaves none.
+    let wrong = |line: &&str| line.starts_with("error:") && !line.contains("never written whole");
+    let verdict = |line: &&str| line.starts_with(char::is_uppercase) && !line.starts_with("SAME");
+    match (replayed.status.code(), said.lines().find(verdict).or(errors.lines().find(wrong))) {
+        (Some(0 | 2), None) => Ok(()),
+        (code, why) => failed(format!(
+            "a recorded life is not lived again as it was: {}",
+            why.map_or_else(|| format!("`seedfast replay` ended with {code:?}"), str::to_owned)
+        )),
+    }
 }
 
 fn count(report: &mut Report, history: &History) {

@@ -30,15 +30,31 @@ pub(crate) struct Settings {
     pub(crate) out: PathBuf,
     /// A `seedfast-kv` that was built before; otherwise one is built.
     pub(crate) binary: Option<PathBuf>,
-    /// Build it for release, without contracts.
+    /// Whether every recording is replayed.
+    pub(crate) replay: bool,
+    /// The `seedfast` that replays them.
+    pub(crate) replayer: Option<PathBuf>,
+    /// Build the server for release, without contracts.
     pub(crate) release: bool,
     /// Keep what is in `out` in any case.
     pub(crate) keep: bool,
 }
 
 /// The flags of the chore, for [`Options::only`].
-pub(crate) const FLAGS: [&str; 10] =
-    ["nodes", "for", "rounds", "seed", "clients", "out", "binary", "release", "keep", "self-test"];
+pub(crate) const FLAGS: [&str; 12] = [
+    "nodes",
+    "for",
+    "rounds",
+    "seed",
+    "clients",
+    "out",
+    "binary",
+    "release",
+    "keep",
+    "replay",
+    "replayer",
+    "self-test",
+];
 
 impl Settings {
     /// Reads them.
@@ -72,6 +88,8 @@ impl Settings {
             clients: clients as usize,
             out: shell::root().join(out),
             binary: options.value("binary").map(|path| shell::root().join(path)),
+            replay: options.has("replay"),
+            replayer: options.value("replayer").map(|path| shell::root().join(path)),
             release: options.has("release"),
             keep: options.has("keep"),
         })
