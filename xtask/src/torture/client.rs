@@ -14,13 +14,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// So many operations after each other are on the same few keys. Then these are left alone: a list stays short enough
-/// to be read often, and a register has few enough operations in doubt for a search.
-const GENERATION: u64 = 400;
+/// So many operations for each register of a generation are on the same few keys. Then these are left alone: a list stays
+/// short enough to be read often, and a register has few enough operations in doubt for a search.
+const GENERATION: u64 = 200;
 const LISTS: u64 = 3;
-const REGISTERS: u64 = 2;
-/// Keys have numbers of 16 bits.
-const GENERATIONS: u64 = u16::MAX as u64 / LISTS - 1;
+/// So many clients share a register: what many do at once, a search tries in every order.
+const SHARE: u64 = 6;
 /// The longest pause between two operations.
 const THINK_MICROS: u64 = 8_000;
 /// How long an operation may take before it is given up, at least and at most.
@@ -99,7 +98,13 @@ impl Client {
         self.number * 1_000_000_000 + self.values
     }
 
+    /// How many registers a generation has.
+    fn registers(&self) -> u64 {
+        (self.clients / SHARE).max(2)
+    }
+
     fn draw(&mut self, generation: u64) -> Operation {
+        let registers = self.registers();
         let random = &mut self.random;
         let question = if random.below(5) == 0 { Question::InLog } else { Question::Confirmed };
         let read = |key| Operation { key, function: Function::Read, question };
@@ -111,7 +116,7 @@ impl Client {
                 _ => command(key, Function::Append { value: self.fresh() }),
             };
         }
-        let key = Key::Register((generation * REGISTERS + random.below(REGISTERS)) as u16);
+        let key = Key::Register((generation * registers + random.below(registers)) as u16);
         let function = match (random.below(10), self.seen.get(&key).copied()) {
             (0..=3, _) => return read(key),
             (4..=6, Some(old)) => Function::Cas { old, new: self.fresh() },
@@ -125,8 +130,9 @@ impl Client {
     pub(crate) fn work(&mut self, shared: &Shared) {
         let mut generation = 0;
         while !shared.stop.load(Ordering::Relaxed) {
-            let now = shared.begun.fetch_add(1, Ordering::Relaxed) / GENERATION;
-            if now >= GENERATIONS {
+            let now = shared.begun.fetch_add(1, Ordering::Relaxed) / (GENERATION * self.registers());
+            // Keys have numbers of 16 bits.
+            if (now + 1) * self.registers().max(LISTS) > u16::MAX.into() {
                 return;
             }
             if now != generation {
