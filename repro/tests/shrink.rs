@@ -171,3 +171,47 @@ fn run_shrinks_the_first_failure_of_each_signature() {
     assert!(other.names().iter().all(|name| !name.contains("-shrunk")), "{:?}", other.names());
     assert!(!ran.out.contains("SHRUNK"), "{}", ran.out);
 }
+
+/// A test without the lines that name a build.
+fn without_build(test: &str) -> Vec<&str> {
+    const BUILD: [&str; 10] = [
+        "program",
+        "commit",
+        "dirty",
+        "sources",
+        "lock",
+        "compiler",
+        "contracts",
+        "executable",
+        "plan_hash",
+        "scenario",
+    ];
+    let names_build = |line: &&str| !BUILD.iter().any(|key| line.starts_with(&format!("{key} = ")));
+    let known = |line: &&str| !line.contains("&seedfast_scenarios::all(),") && !line.contains("SCENARIOS");
+    test.lines().filter(names_build).filter(known).collect()
+}
+
+#[test]
+fn the_printed_test_is_the_one_that_was_pasted_and_keeps_its_promise() {
+    let scratch = Scratch::new("shrink-pasted");
+    let ran = ours(&["shrink", "toy-double-vote", "26", "--out", &scratch.file("small.repro"), "--json"]);
+    let object: Value = serde_json::from_str(&ran.out).expect("one object");
+    let test = object["test"].as_str().expect("a test");
+    let pasted = include_str!("shrink_pasted.rs");
+    let (_, pasted) = pasted.split_once("\n\n").expect("a head and the test");
+    assert_eq!(without_build(test), without_build(pasted), "paste it again");
+
+    let (_, rest) = test.split_once("r#\"\n").expect("a raw string");
+    let (bundle, _) = rest.split_once("\"#,").expect("its end");
+    let replay = |bundle: &str| {
+        let run = || seedfast::replay_bundle(&seedfast_scenarios::all(), bundle);
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(run))
+            .map_err(|panic| panic.downcast_ref::<String>().cloned().unwrap_or_default())
+    };
+    let failed = replay(bundle).expect_err("the bug is there");
+    assert!(failed.starts_with("T1 broke at 0.004339575s, event "), "{failed}");
+    let mended = bundle.replace("toy-double-vote", "toy");
+    assert_eq!(replay(&mended), Ok(()), "the same without the bug");
+    let wrong = replay(&bundle.replace("toy-double-vote", "nobody")).expect_err("there is no such scenario");
+    assert!(wrong.contains("there is no scenario `nobody`"), "{wrong}");
+}

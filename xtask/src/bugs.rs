@@ -147,7 +147,14 @@ fn shrink_all(
             not.push(bug.name.clone());
             continue;
         };
-        let one = shrink::measure(&binary, &bug.name, &bug.scenario, &failure)?;
+        let one = match shrink::measure(&binary, &bug.name, &bug.scenario, &failure) {
+            Ok(one) => one,
+            Err(Trouble::Failed(why) | Trouble::Cannot(why)) => {
+                eprintln!("{} is not shrunk: {why}", bug.name);
+                not.push(bug.name.clone());
+                continue;
+            }
+        };
         if options.has("json") {
             println!("{}", one.json());
         } else {

@@ -2,6 +2,7 @@
 //! not as on a calm day.
 
 use super::case::{CALM_NETWORK, Case, calm_disk, time};
+use seedfast_core::Media;
 use seedfast_sim::trace::{Event, ImageWrite, Reader, Reason, What, Who};
 use seedfast_sim::{Clock, Disk, Fault, Network, Schedule};
 use std::collections::BTreeMap;
@@ -52,7 +53,8 @@ struct Progress {
     effects: u64,
     /// The crash that waits for its place in a turn, or fell last.
     crash: Option<u32>,
-    is_down: bool,
+    /// What its devices are.
+    media: Vec<Media>,
 }
 
 /// What each fault of a run came to, by its number.
@@ -64,8 +66,7 @@ fn struck(trace: &[u8]) -> BTreeMap<u32, Struck> {
             found.insert(number, Struck { node: target, ..Struck::default() });
             let crashes = ["crash ", "power loss "].iter().any(|head| text.starts_with(head));
             if let Some(node) = target.filter(|_| crashes || text.contains(" loses its devices")) {
-                let node = nodes.entry(node).or_default();
-                (node.crash, node.is_down) = (Some(number), false);
+                nodes.entry(node).or_default().crash = Some(number);
             }
         }
         let Who::Node(number) = event.who else { continue };
@@ -77,9 +78,12 @@ fn struck(trace: &[u8]) -> BTreeMap<u32, Struck> {
 fn note(event: &Event<'_>, node: &mut Progress, found: &mut BTreeMap<u32, Struck>) {
     match &event.what {
         What::Turn { reason, .. } => {
-            let begins = matches!(reason, Reason::Start { .. });
-            node.turns = if begins { 1 } else { node.turns + 1 };
+            node.turns += 1;
             node.effects = 0;
+            if let Reason::Start { devices, .. } = reason {
+                node.turns = 1;
+                node.media = devices.iter().map(|device| device.media).collect();
+            }
         }
         What::Send { .. }
         | What::SetTimer { .. }
@@ -90,14 +94,14 @@ fn note(event: &Event<'_>, node: &mut Progress, found: &mut BTreeMap<u32, Struck
         | What::Peer { .. }
         | What::Halt { .. } => node.effects += 1,
         What::Down { .. } => {
-            node.is_down = true;
             if let Some(struck) = node.crash.and_then(|crash| found.get_mut(&crash)) {
                 struck.cut = Some((node.turns, node.effects));
             }
         }
-        What::Image { writes, .. } => {
+        What::Image { device, writes } => {
+            let is_nvm = node.media.get(usize::from(*device)) == Some(&Media::Nvm);
             if let Some(struck) = node.crash.and_then(|crash| found.get_mut(&crash)) {
-                struck.kept.extend(kept(writes));
+                struck.kept.extend(kept(writes, if is_nvm { "words" } else { "sectors" }));
             }
         }
         _ => {}
@@ -107,8 +111,8 @@ fn note(event: &Event<'_>, node: &mut Progress, found: &mut BTreeMap<u32, Struck
 /// The most writes of which each is told by itself.
 const WRITES: usize = 3;
 
-/// What is left of writes that were not durable.
-fn kept(writes: &[ImageWrite<'_>]) -> Option<String> {
+/// What is left of writes that were not durable; `units` is what the device's atomic units are called.
+fn kept(writes: &[ImageWrite<'_>], units: &str) -> Option<String> {
     let survived = |write: &ImageWrite<'_>| {
         let is_kept = |unit: u32| write.survived[unit as usize / 8] >> (unit % 8) & 1 == 1;
         (0..write.units).filter(|unit| is_kept(*unit)).collect::<Vec<_>>()
@@ -131,8 +135,7 @@ fn kept(writes: &[ImageWrite<'_>]) -> Option<String> {
         return Some(format!("keeping {all} of the last {} writes and parts of {torn} more", writes.len()));
     }
     let tell = |write: &ImageWrite<'_>| {
-        let units: String = survived_bits(write);
-        format!("words 0b{units} of {} at {}", write.units, write.at)
+        format!("{units} 0b{} of {} at {}", survived_bits(write), write.units, write.at)
     };
     Some(format!("keeping {}", writes.iter().map(tell).collect::<Vec<_>>().join(" and ")))
 }
@@ -260,7 +263,7 @@ mod tests {
 
     #[test]
     fn what_a_power_loss_kept_is_told_shortly() {
-        let all = |writes: &[ImageWrite<'_>]| kept(writes).unwrap_or_default();
+        let all = |writes: &[ImageWrite<'_>]| kept(writes, "words").unwrap_or_default();
         assert_eq!(all(&[]), "");
         assert_eq!(all(&[write(2, &[0])]), "keeping nothing of the last write");
         assert_eq!(all(&[write(2, &[3]), write(1, &[1])]), "keeping the last 2 writes");
