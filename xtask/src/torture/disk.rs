@@ -18,6 +18,7 @@ pub(crate) struct Disk {
     _directory: File,
     path: PathBuf,
     kind: &'static str,
+    bytes: u64,
 }
 
 impl Disk {
@@ -43,7 +44,7 @@ impl Disk {
         left?;
         use std::os::fd::AsRawFd;
         let path = PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), directory.as_raw_fd()));
-        Ok(Disk { _directory: directory, path, kind })
+        Ok(Disk { _directory: directory, path, kind, bytes: bytes + SLACK })
     }
 
     /// Its root.
@@ -65,13 +66,26 @@ impl Disk {
     /// # Errors
     /// Something else than a full disk came of it.
     pub(crate) fn fill(&self) -> io::Result<()> {
-        let mut file = OpenOptions::new().create(true).append(true).open(self.ballast())?;
+        let ballast = self.ballast();
+        fs::create_dir_all(&ballast)?;
+        // Most of it without a write, if there is such a command: what does not fit is tried in halves.
+        let mut piece = self.bytes;
+        while piece >= 1 << 20 {
+            let mut reserve = Command::new("fallocate");
+            // Whether it fits or not: what is left afterwards is less than that.
+            let _ = run(reserve.args(["-l", &piece.to_string()]).arg(ballast.join(piece.to_string())));
+            piece /= 2;
+        }
+        let mut file = OpenOptions::new().create(true).append(true).open(ballast.join("rest"))?;
         for size in [1 << 20, BLOCK, 1024] {
             let zeros = vec![0; size];
-            while match file.write(&zeros).map(|_| true) {
-                Err(why) if why.kind() == io::ErrorKind::StorageFull => false,
-                written => written?,
-            } {}
+            loop {
+                match file.write(&zeros) {
+                    Ok(_) => {}
+                    Err(why) if why.kind() == io::ErrorKind::StorageFull => break,
+                    Err(why) => return Err(why),
+                }
+            }
             // A file system that puts off where it puts what was written finds out now.
             match file.sync_data() {
                 Err(why) if why.kind() != io::ErrorKind::StorageFull => return Err(why),
@@ -86,7 +100,7 @@ impl Disk {
     /// # Errors
     /// The file cannot be removed.
     pub(crate) fn empty(&self) -> io::Result<()> {
-        match fs::remove_file(self.ballast()) {
+        match fs::remove_dir_all(self.ballast()) {
             Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
             _ => Ok(()),
         }
