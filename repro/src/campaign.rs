@@ -295,7 +295,7 @@ impl Campaign {
 
     /// The lowest seed that is being run, if it has been running for too long. A higher one waits its turn, so that
     /// the seed that is named does not depend on which worker was faster.
-    fn stuck(&self, board: &Board, jobs: usize) -> Option<Stuck> {
+    pub(crate) fn stuck(&self, board: &Board, jobs: usize) -> Option<Stuck> {
         let lowest = (0..jobs).filter_map(|worker| board.doing(worker)).min_by_key(|(item, _)| item.index);
         let (Item { scenario, seed, .. }, since) = lowest?;
         let after = since.elapsed();

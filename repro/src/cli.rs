@@ -97,6 +97,12 @@ pub(crate) struct Run {
     /// Go on where the campaign in --out was interrupted, or begin it; refuse another campaign's directory
     #[arg(long, requires = "out")]
     pub(crate) resume: bool,
+    /// Breed schedules from those that reached new states of the protocol, beside fresh seeds (docs/guide.md)
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) guide: bool,
+    /// Keep the schedules that reached new states in this directory, and begin with those that are there
+    #[arg(long, value_name = "DIR", requires = "guide")]
+    pub(crate) corpus: Option<PathBuf>,
     /// Go on after a failure instead of stopping at the lowest seed that failed
     #[arg(long)]
     pub(crate) keep_going: bool,

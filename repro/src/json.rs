@@ -2,6 +2,7 @@
 
 use crate::bundle;
 use crate::campaign::{Findings, Stuck};
+use crate::guide::Bred;
 use crate::identity::{self, Identity};
 use crate::merge::Merged;
 use crate::report::Saved;
@@ -15,7 +16,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The object of a campaign, on one line.
-pub(crate) fn findings(setting: &Setting, findings: &Findings, saved: &Saved, small: &[Small]) -> String {
+pub(crate) fn findings(
+    setting: &Setting,
+    findings: &Findings,
+    saved: &Saved,
+    small: &[Small],
+    bred: Option<Bred>,
+) -> String {
     let campaign = &setting.campaign;
     let span = campaign.span;
     let fields = json!({
@@ -25,9 +32,23 @@ pub(crate) fn findings(setting: &Setting, findings: &Findings, saved: &Saved, sm
         "shard": span.shard.to_string(),
         "jobs": campaign.jobs,
         "shrunk": shrink::json(small),
+        "guided": bred,
         "build": Identity::current(),
     });
-    line(object(findings, saved), fields)
+    let mut object = object(findings, saved);
+    if bred.is_some() {
+        by_bundle(&mut object);
+    }
+    line(object, fields)
+}
+
+/// A schedule that was bred is not the one that its seed draws: what replays it is the bundle.
+fn by_bundle(object: &mut Map<String, Value>) {
+    for failure in object.get_mut("failed").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(bundle) = failure["bundle"].as_str() {
+            failure["replay"] = json!(format!("{} replay {bundle}", identity::invocation()));
+        }
+    }
 }
 
 /// The object of merged parts, on one line.

@@ -23,6 +23,7 @@ pub mod execute;
 mod explore;
 mod explore_report;
 pub mod files;
+mod guide;
 pub mod identity;
 mod json;
 mod junit;

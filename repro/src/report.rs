@@ -161,21 +161,26 @@ fn per_scenario(text: &mut String, scenarios: &[(&'static str, Tally)], paint: P
 pub(crate) enum Again<'a> {
     /// This program replays the seed.
     Seed,
+    /// This program replays the bundle: the plan may not be the one that the seed draws.
+    Bundle,
     /// A test replays the seed; this is the command that runs it.
     Test(&'a str),
 }
 
 impl Again<'_> {
-    fn line(self, scenario: &str, seed: u64) -> String {
-        match self {
-            Again::Test(command) => format!("SEEDFAST_SEED={seed} {command}"),
-            Again::Seed => format!("{} replay {scenario} {seed}", identity::invocation()),
+    fn line(self, scenario: &str, seed: u64, path: Option<&PathBuf>) -> String {
+        match (self, path) {
+            (Again::Test(command), _) => format!("SEEDFAST_SEED={seed} {command}"),
+            (Again::Bundle, Some(path)) => format!("{} replay {}", identity::invocation(), path.display()),
+            (Again::Seed | Again::Bundle, _) => {
+                format!("{} replay {scenario} {seed}", identity::invocation())
+            }
         }
     }
 
     /// The same for two runs that differed.
     fn check(self, scenario: &str, seed: u64) -> String {
-        let line = self.line(scenario, seed);
+        let line = self.line(scenario, seed, None);
         // A test runs its seed twice anyway.
         if matches!(self, Again::Test(_)) { line } else { format!("{line} --check") }
     }
@@ -283,7 +288,7 @@ fn how_to_replay(
     paint: Paint,
     again: Again<'_>,
 ) -> String {
-    let mut text = format!("  replay it    {}\n", paint.bold(&again.line(scenario, seed)));
+    let mut text = format!("  replay it    {}\n", paint.bold(&again.line(scenario, seed, path)));
     if let Some(path) = path {
         let _ = writeln!(text, "  its bundle   {}", path.display());
     }

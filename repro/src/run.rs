@@ -5,10 +5,11 @@ use crate::campaign::{Campaign, Progress, Signatures, Stopped};
 use crate::cli::{self, Run};
 use crate::duration::human;
 use crate::files;
+use crate::guide;
 use crate::identity::Identity;
 use crate::json;
 use crate::progress::Meter;
-use crate::report::{self, Saved};
+use crate::report::{self, Again, Saved};
 use crate::scenarios::{self, printed};
 use crate::seeds::{self, Seeds, Shard, Span};
 use crate::shrink;
@@ -29,6 +30,8 @@ pub(crate) struct Setting {
     pub(crate) campaign: Campaign,
     /// Whether the seeds begin at the base of the commit or the executable.
     pub(crate) from_base: bool,
+    /// Whether schedules are bred from those that reached something new.
+    pub(crate) is_guided: bool,
 }
 
 /// Runs a campaign and says how to exit.
@@ -40,12 +43,18 @@ pub(crate) fn run(
     let setting = setting(scenarios, options)?;
     let campaign = &setting.campaign;
     let directory = options.out.as_deref().unwrap_or(Path::new(OUT));
-    let mut shelf = Shelf::new(directory);
+    let mut shelf = Shelf::new(directory, setting.is_guided);
     let mut opened = Opened::nothing(campaign);
     if options.out.is_some() {
         // Better now than after ten minutes.
         files::prepare_directory(directory)?;
-        opened = Book::open(directory, campaign, options.resume)?;
+        // A guided campaign is more than the sum of its parts, and is neither resumed nor merged.
+        if !setting.is_guided {
+            opened = Book::open(directory, campaign, options.resume)?;
+        }
+    }
+    if let Some(corpus) = &options.corpus {
+        files::prepare_directory(corpus)?;
     }
     options.ci.begin()?;
     if !options.json {
@@ -61,16 +70,22 @@ pub(crate) fn run(
             console.note(&line);
         }
     };
-    let result = campaign.go_on(opened.sums, opened.before, &mut tick, &mut |moment| {
-        if let Some(book) = book.as_mut().filter(|book| moment.is_end || book.is_due()) {
-            // Bundles first: what is kept never speaks of one that is not there.
-            shelf.put_examples(&moment.sums.signatures);
-            book.keep(moment);
-        }
-    });
+    let result = if setting.is_guided {
+        guide::run(campaign, options.corpus.as_deref(), &mut tick)
+            .map(|(findings, bred)| (findings, Some(bred)))
+    } else {
+        let found = campaign.go_on(opened.sums, opened.before, &mut tick, &mut |moment| {
+            if let Some(book) = book.as_mut().filter(|book| moment.is_end || book.is_due()) {
+                // Bundles first: what is kept never speaks of one that is not there.
+                shelf.put_examples(&moment.sums.signatures);
+                book.keep(moment);
+            }
+        });
+        found.map(|findings| (findings, None))
+    };
     meter.clear();
-    let findings = match result {
-        Ok(findings) => findings,
+    let (findings, bred) = match result {
+        Ok(found) => found,
         Err(Stopped::Trouble(trouble)) => return Err(trouble),
         Err(Stopped::Panicked { at, message }) => {
             // Not a verdict but a bug of the harness: it leaves as the panic that it is.
@@ -85,12 +100,14 @@ pub(crate) fn run(
         true => Vec::new(),
         false => shrink::campaign(campaign, &findings, directory, console),
     };
-    let failures = report::failures(&findings, &saved, console.paint());
+    let again = if setting.is_guided { Again::Bundle } else { Again::Seed };
+    let failures = report::failures_as(&findings, &saved, console.paint(), again);
     if options.json {
-        console.note(&report::failures(&findings, &saved, crate::text::Paint(false)));
-        printed(console, &json::findings(&setting, &findings, &saved, &small))?;
+        console.note(&report::failures_as(&findings, &saved, crate::text::Paint(false), again));
+        printed(console, &json::findings(&setting, &findings, &saved, &small, bred))?;
     } else {
         let mut text = report::summary(&setting, &findings, console.paint());
+        text.push_str(&bred.map_or_else(String::new, |bred| bred.line()));
         text.push_str(&failures);
         text.push_str(&shrink::report(&small, console.paint()));
         text.push_str(&report::verdict(&findings, console.paint()));
@@ -145,7 +162,7 @@ fn setting(scenarios: &[&'static dyn Scenario], options: &Run) -> Result<Setting
         keep_going: options.keep_going,
         watchdog: options.watchdog,
     };
-    Ok(Setting { campaign, from_base })
+    Ok(Setting { campaign, from_base, is_guided: options.guide })
 }
 
 /// What is about to be run, and how to run the same again.
@@ -171,14 +188,15 @@ fn opening(setting: &Setting) -> String {
 /// Where bundles are put.
 struct Shelf<'a> {
     directory: &'a Path,
+    is_guided: bool,
     saved: Saved,
     /// The first reason why one is missing.
     trouble: Option<Trouble>,
 }
 
 impl<'a> Shelf<'a> {
-    fn new(directory: &'a Path) -> Self {
-        Shelf { directory, saved: Saved::new(), trouble: None }
+    fn new(directory: &'a Path, is_guided: bool) -> Self {
+        Shelf { directory, is_guided, saved: Saved::new(), trouble: None }
     }
 
     /// Puts the lowest failures of each signature there, unless they are there already.
@@ -200,7 +218,13 @@ impl<'a> Shelf<'a> {
             return;
         }
         let directory = self.directory;
-        let path: PathBuf = directory.join(bundle.file_name());
+        // A schedule that was bred is not the one that its seed draws, and must not be taken for it.
+        let name = if self.is_guided {
+            format!("{}-guided-{}.repro", bundle.scenario, bundle.plan_hash)
+        } else {
+            bundle.file_name()
+        };
+        let path: PathBuf = directory.join(name);
         let written = std::fs::create_dir_all(directory)
             .map_err(|error| {
                 let why = files::plain(&error);

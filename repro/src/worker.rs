@@ -190,7 +190,7 @@ fn first(
 }
 
 /// Replays the bundle of a failing run as a stranger would: from its text alone.
-fn confirm(
+pub(crate) fn confirm(
     world: &mut World,
     item: Item,
     plan: Plan,

@@ -12,6 +12,7 @@ pub mod oracles;
 pub mod paxos_scene;
 pub mod probes;
 pub mod sampler;
+pub mod states;
 pub mod story;
 pub mod strange;
 pub mod toy;

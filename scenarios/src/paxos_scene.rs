@@ -10,6 +10,7 @@ use crate::history::Key;
 use crate::linearizable;
 use crate::oracles::events::Events;
 use crate::oracles::{By, Judge, Step};
+use crate::states::States;
 use crate::strange;
 use crate::workload::Workload;
 use seedfast_core::journal::{Identity, Layout, Options};
@@ -119,6 +120,7 @@ pub struct PaxosScene {
     /// How many lives ended because a device was found damaged.
     refusals: u64,
     events: Option<Events>,
+    states: Option<States>,
 }
 
 impl PaxosScene {
@@ -177,6 +179,7 @@ impl PaxosScene {
             losses: vec![0; nodes],
             refusals: 0,
             events: None,
+            states: None,
         })
     }
 
@@ -319,6 +322,9 @@ impl Scene for PaxosScene {
         if let Some(events) = &mut self.events {
             events.step(by, &step);
         }
+        if let Some(states) = &mut self.states {
+            states.step(by, seen.kind, &step);
+        }
         self.watch.see(by, &step);
         match step {
             Step::Leader { ballot } => self.leads[usize::from(by.node.0)] = Some(ballot),
@@ -336,6 +342,9 @@ impl Scene for PaxosScene {
     fn lifecycle(&mut self, at: Instant, node: NodeId, incarnation: Incarnation, up: bool) {
         if let Some(events) = &mut self.events {
             events.lifecycle(at, node, incarnation, up);
+        }
+        if let Some(states) = self.states.as_mut().filter(|_| !up) {
+            states.down(node);
         }
         self.leads[usize::from(node.0)] = None;
         self.judge.lifecycle(node, incarnation, up);
@@ -393,5 +402,13 @@ impl Scene for PaxosScene {
 
     fn collect_events(&mut self) {
         self.events = Some(Events::new(GROUP));
+    }
+
+    fn states(&self) -> Vec<u64> {
+        self.states.as_ref().map(States::all).unwrap_or_default()
+    }
+
+    fn collect_states(&mut self) {
+        self.states = Some(States::new(self.leads.len()));
     }
 }

@@ -256,6 +256,16 @@ pub trait Scene {
 
     /// Asks the scene to keep its protocol trace.
     fn collect_events(&mut self) {}
+
+    /// Which coarse states of the protocol the run has been in, each once, as numbers that mean something to the scene
+    /// alone: a guided campaign keeps what reached new ones. Collected only if
+    /// [`collect_states`](Self::collect_states) was called before the run.
+    fn states(&self) -> Vec<u64> {
+        Vec::new()
+    }
+
+    /// Asks the scene to keep the states that it has been in.
+    fn collect_states(&mut self) {}
 }
 
 /// What a seed becomes before anything runs: explicit, savable, editable.

@@ -93,7 +93,7 @@ pub(crate) fn run(options: &Options) -> Verdict {
                 }
                 Err(cannot) => return Err(cannot),
             };
-            let found = bug.search(&binary, limit, ranges)?;
+            let found = bug.search(&binary, limit, ranges, &[])?;
             let median = lines::median(&found.seeds).unwrap_or(u64::MAX);
             let judged =
                 flavour.contracts || bug.expect.iter().any(|name| found.caught_by.contains_key(name));
@@ -106,6 +106,15 @@ pub(crate) fn run(options: &Options) -> Verdict {
                 "seeds": found.seeds.iter().map(|seeds| (*seeds <= limit).then_some(*seeds)).collect::<Vec<_>>(),
                 "caught_by": found.caught_by,
             });
+            // The explorer draws its sequences by itself.
+            if options.has("guide") && bug.scenario != EXPLORER {
+                let label = format!("{label}_guided");
+                let found = bug.search(&binary, limit, ranges, &["--guide"])?;
+                if !options.has("json") {
+                    println!("{}", bug.line(&label, &found, limit, true));
+                }
+                report[&label] = json!({ "seeds": found.seeds, "caught_by": found.caught_by });
+            }
         }
         report["ok"] = json!(ok);
         if options.has("json") {
@@ -142,7 +151,7 @@ fn shrink_all(
             }
             Err(cannot) => return Err(cannot),
         };
-        let Some(failure) = first_found(&binary, &bug.scenario, STRIDE, limit)? else {
+        let Some((_, failure)) = first_found(&binary, &bug.scenario, STRIDE, limit, &[])? else {
             eprintln!("{}: nothing broke in {limit} seeds", bug.name);
             not.push(bug.name.clone());
             continue;
@@ -249,13 +258,13 @@ impl Bug {
         shell::text(&mut git).map(drop)
     }
 
-    fn search(&self, binary: &Binary, limit: u64, ranges: u64) -> Verdict<Found> {
+    fn search(&self, binary: &Binary, limit: u64, ranges: u64, flags: &[&str]) -> Verdict<Found> {
         let mut found = Found { seeds: Vec::new(), caught_by: BTreeMap::new() };
         for range in 1..=ranges {
             let first = range * STRIDE;
-            match first_found(binary, &self.scenario, first, limit)? {
-                Some(Failure { seed, invariant }) => {
-                    found.seeds.push(seed - first + 1);
+            match first_found(binary, &self.scenario, first, limit, flags)? {
+                Some((runs, Failure { invariant, .. })) => {
+                    found.seeds.push(runs);
                     *found.caught_by.entry(invariant).or_default() += 1;
                 }
                 None => found.seeds.push(limit + 1),
@@ -283,17 +292,28 @@ fn figure(seeds: u64, limit: u64) -> String {
     if seeds > limit { format!(">{limit}") } else { seeds.to_string() }
 }
 
-/// The lowest failing seed of `first..first + limit`; a campaign stops at it, whichever worker was faster.
-fn first_found(binary: &Binary, scenario: &str, first: u64, limit: u64) -> Verdict<Option<Failure>> {
+/// How many of the seeds `first..first + limit` are run until one fails, that one included, and what it breaks; a
+/// campaign stops at it, whichever worker was faster.
+fn first_found(
+    binary: &Binary,
+    scenario: &str,
+    first: u64,
+    limit: u64,
+    flags: &[&str],
+) -> Verdict<Option<(u64, Failure)>> {
     if scenario == EXPLORER {
-        return first_explored(binary, first, limit.min(EXPLORED));
+        let found = first_explored(binary, first, limit.min(EXPLORED))?;
+        return Ok(found.map(|failure| (failure.seed - first + 1, failure)));
     }
     let seeds = format!("{first}..{}", first + limit);
     // What is looked for here is a violation; failing seeds are rerun all the same.
-    let summary = binary.run(&[scenario, "--rerun", "0", "--seeds", &seeds])?;
+    let summary = binary.run(&[&[scenario, "--rerun", "0", "--seeds", &seeds], flags].concat())?;
     match (first_failure(&summary), summary["failures"].as_u64()) {
         (None, Some(0)) => Ok(None),
-        (Some(failure), _) => Ok(Some(failure)),
+        // The seed of a schedule that was bred does not say how many were run before it; a seed that is stuck is none
+        // of those that were counted.
+        (Some(failure), _) if flags.is_empty() => Ok(Some((failure.seed - first + 1, failure))),
+        (Some(failure), _) => Ok(Some((summary["seeds"].as_u64().unwrap_or(limit), failure))),
         (None, _) => {
             failed("`seedfast run --json` counts failures and lists none with its seed and invariant")
         }

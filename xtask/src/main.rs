@@ -27,9 +27,10 @@ cargo xtask CHORE
   determinism [--seeds N]    the same seed gives the same bytes: runs, jobs, environments, profiles, contracts
   golden [--bless]           compares the trace hashes of 100 seeds with xtask/golden/; --bless writes them
   spec [--quick]             checks the TLA+ specifications and that their broken variants are rejected
-  bugs [NAME..] [--json] [--seeds N] [--ranges R] [--scenario NAME] [--contracts on|off] [--shrink]
+  bugs [NAME..] [--json] [--seeds N] [--ranges R] [--scenario NAME] [--contracts on|off] [--shrink] [--guide]
                              plants each bug of scenarios/bugs/ in a copy and counts the seeds that find it;
-                             --shrink shrinks the first failure of each and measures what is left
+                             --shrink shrinks the first failure of each and measures what is left;
+                             --guide counts the runs of guided campaigns too (docs/guide.md)
   torture [--for 60s | --rounds N] [--nodes 3..5] [--clients N] [--seed S] [--out DIR] [--keep] [--release]
           [--binary FILE] [--replay] [--replayer FILE] [--self-test]
                              real processes of the server, killed, stopped and cut off under load (docs/torture.md)
@@ -86,7 +87,7 @@ fn run(chore: &str, options: &Options) -> Verdict {
         "golden" => options.only(&["bless"]).and_then(|()| golden::run(options)),
         "spec" => options.only(&["quick"]).and_then(|()| spec::run(options)),
         "bugs" => {
-            let flags = ["json", "seeds", "ranges", "scenario", "contracts", "shrink"];
+            let flags = ["json", "seeds", "ranges", "scenario", "contracts", "shrink", "guide"];
             options.only(&flags).and_then(|()| bugs::run(options))
         }
         "torture" => torture::run(options),

@@ -121,4 +121,12 @@ impl Scene for FullStack {
     fn collect_events(&mut self) {
         self.inner.borrow_mut().collect_events();
     }
+
+    fn states(&self) -> Vec<u64> {
+        self.inner.borrow().states()
+    }
+
+    fn collect_states(&mut self) {
+        self.inner.borrow_mut().collect_states();
+    }
 }

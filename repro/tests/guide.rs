@@ -1,0 +1,85 @@
+//! Guided campaigns: the same result for the same base and corpus, a corpus that is kept, bundles that replay.
+
+mod fakes;
+
+use fakes::{Scratch, seedfast_over};
+use seedfast_scenarios::library::EVERYTHING;
+use seedfast_scenarios::toy::{TOY, TOY_DOUBLE_VOTE};
+use seedfast_sim::Scenario;
+use serde_json::Value;
+
+const SCENARIOS: [&dyn Scenario; 3] = [&EVERYTHING, &TOY, &TOY_DOUBLE_VOTE];
+
+fn seedfast(arguments: &[&str]) -> (u8, String) {
+    let ran = seedfast_over(&SCENARIOS, arguments);
+    assert_ne!(ran.code, 2, "{}", ran.err);
+    (ran.code, ran.out)
+}
+
+/// A guided campaign's object, without what the clock and the number of workers say.
+fn guided(arguments: &[&str]) -> (u8, Value) {
+    let (code, text) = seedfast(&[&["run", "--guide", "--json", "--no-shrink"], arguments].concat());
+    let mut object: Value = serde_json::from_str(&text).expect("it prints JSON");
+    for clock in ["wall_seconds", "seeds_per_second", "jobs", "scenarios"] {
+        object.as_object_mut().expect("an object").remove(clock);
+    }
+    (code, object)
+}
+
+#[test]
+fn the_result_does_not_depend_on_the_number_of_workers() {
+    let scratch = Scratch::new("guided-jobs");
+    let run = |jobs: &str| {
+        let flags = ["toy", "toy-double-vote", "--seeds", "0..400", "--keep-going", "--jobs", jobs];
+        guided(&[&flags[..], &["--out", scratch.path()]].concat())
+    };
+    let (code, one) = run("1");
+    assert_eq!(code, 1);
+    assert_eq!((code, one.clone()), run("3"));
+    assert!(one["guided"]["mutants"].as_u64() > Some(100), "{}", one["guided"]);
+}
+
+#[test]
+fn every_bundle_replays_as_it_was_seen() {
+    let scratch = Scratch::new("guided-bundles");
+    // From a seed on behind which the first batch, which is blind, holds.
+    let (code, found) =
+        guided(&["toy-double-vote", "--seeds", "40..4000", "--keep-going", "--out", scratch.path()]);
+    assert_eq!((code, &found["rerun_mismatches"]), (1, &Value::from(0)));
+    let failed = found["failed"].as_array().expect("a list");
+    assert!(!failed.is_empty());
+    for one in failed {
+        let bundle = one["bundle"].as_str().expect("it was written");
+        let (code, text) = seedfast(&["replay", bundle]);
+        assert_eq!(code, 1, "{text}");
+        assert!(text.contains(one["invariant"].as_str().expect("it is named")), "{text}");
+        assert!(text.contains(one["trace_hash"].as_str().expect("it is known")), "{text}");
+    }
+}
+
+#[test]
+fn a_corpus_is_kept_and_the_next_campaign_begins_with_it() {
+    let (scratch, other) = (Scratch::new("guided-corpus"), Scratch::new("guided-corpus-copy"));
+    let run = |seeds: &str, corpus: &Scratch| {
+        guided(&["everything", "--seeds", seeds, "--rerun", "0", "--corpus", corpus.path()])
+    };
+    let (code, first) = run("0..64", &scratch);
+    assert_eq!((code, &first["guided"]["kept"]), (0, &Value::from(0)));
+    let kept = scratch.names();
+    assert_eq!(Some(kept.len() as u64), first["guided"]["corpus"].as_u64());
+    assert!(kept.iter().all(|name| name.starts_with("everything-") && name.ends_with(".repro")), "{kept:?}");
+    for name in kept {
+        std::fs::copy(scratch.file(&name), other.file(&name)).expect("a copy");
+    }
+    let (code, second) = run("1000..1064", &scratch);
+    assert_eq!(code, 0);
+    assert!(second["guided"]["kept"].as_u64() > Some(10), "{}", second["guided"]);
+    assert_eq!(second, run("1000..1064", &other).1, "the same corpus, the same base");
+}
+
+#[test]
+fn a_corpus_without_guidance_is_refused() {
+    let ran = seedfast_over(&SCENARIOS, &["run", "toy", "--corpus", "somewhere"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("--guide"), "{}", ran.err);
+}
