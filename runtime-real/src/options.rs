@@ -26,7 +26,7 @@ impl Default for Options {
             entries: 1024,
             deferred: true,
             multishot: true,
-            receive_buffers: 128,
+            receive_buffers: 1024,
             blocks: 64,
             queue_depth: 128,
             busy: false,
@@ -73,7 +73,7 @@ impl Options {
         self
     }
 
-    /// How many buffers of 16 KiB all streams receive into, up to 32768.
+    /// How many buffers of 8 KiB all streams receive into, up to 32768.
     #[must_use]
     pub fn receive_buffers(mut self, count: u16) -> Self {
         self.receive_buffers = count.clamp(1, 1 << 15);

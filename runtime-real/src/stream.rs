@@ -2,7 +2,9 @@
 //!
 //! Receiving goes on by itself once somebody has read for the first time: bytes gather up to a bound, and beyond it
 //! nothing more is taken from the kernel, which is how back-pressure reaches the other end. Sending keeps one request in
-//! flight; what is written meanwhile gathers and leaves in the next one.
+//! flight; what is written meanwhile gathers and leaves in the next one. A small one is first tried at once, and counts as
+//! sent until the kernel says otherwise: almost always the network takes it in the system call that hands it over, and
+//! nobody needs to be woken to hear so.
 
 use crate::machine::{Machine, Owner};
 use crate::sys_ring::{Event, Request, Token};
@@ -14,6 +16,8 @@ use std::task::{Context, Poll, Waker};
 
 /// So much is taken from the kernel before somebody reads it, in bytes.
 const MOST_RECEIVED: usize = 256 << 10;
+/// So much is tried at once, and counts as sent before it is known to be, in bytes.
+const SMALL: usize = 64 << 10;
 /// How much is received at once where the kernel cannot receive again and again.
 const RECEIVE: usize = 16 << 10;
 
@@ -51,12 +55,21 @@ struct Receiving {
 struct Sending {
     /// How many bytes the request in flight still has to send.
     in_flight: usize,
+    /// It is tried at once.
+    at_once: bool,
     request: Option<Token>,
     next: Vec<u8>,
     spare: Vec<u8>,
     closing: bool,
     closed: bool,
     waker: Option<Waker>,
+}
+
+impl Sending {
+    /// How much is known to wait.
+    fn backlog(&self) -> usize {
+        self.next.len() + if self.at_once { 0 } else { self.in_flight }
+    }
 }
 
 fn wake(waker: &mut Option<Waker>) {
@@ -100,9 +113,22 @@ impl Socket {
         receiving.request = Some(machine.submit(request, self.clone(), RECEIVED));
     }
 
-    fn send(self: &Rc<Self>, machine: &Machine, sending: &mut Sending, bytes: Vec<u8>, from: usize) {
+    /// Sends `bytes` from the place on: at once if they are few, or when the network takes them.
+    fn send(
+        self: &Rc<Self>,
+        machine: &Machine,
+        sending: &mut Sending,
+        bytes: Vec<u8>,
+        from: usize,
+        at_once: bool,
+    ) {
         sending.in_flight = bytes.len() - from;
-        let request = Request::Send { socket: self.tcp.clone(), bytes, from };
+        let at_once = at_once && sending.in_flight <= SMALL;
+        sending.at_once = at_once;
+        if at_once && (sending.closing || self.dropped.get()) {
+            machine.ring.borrow_mut().hurry();
+        }
+        let request = Request::Send { socket: self.tcp.clone(), bytes, from, at_once };
         sending.request = Some(machine.submit(request, self.clone(), SENT));
     }
 
@@ -157,7 +183,7 @@ impl Socket {
     }
 
     fn sent(self: &Rc<Self>, machine: &Rc<Machine>, mut event: Event) {
-        let Some(Request::Send { mut bytes, from, .. }) = event.request.take() else { return };
+        let Some(Request::Send { mut bytes, from, at_once, .. }) = event.request.take() else { return };
         let mut sending = self.sending.borrow_mut();
         let sending = &mut *sending;
         sending.request = None;
@@ -177,15 +203,22 @@ impl Socket {
             return;
         }
         if from < bytes.len() {
-            return self.send(machine, sending, bytes, from);
+            if at_once {
+                // It counted as sent, and is not.
+                wake(&mut sending.waker);
+            }
+            return self.send(machine, sending, bytes, from, false);
         }
         bytes.clear();
         sending.spare = bytes;
         if !sending.next.is_empty() {
             let next = std::mem::replace(&mut sending.next, std::mem::take(&mut sending.spare));
-            self.send(machine, sending, next, 0);
+            self.send(machine, sending, next, 0, true);
         } else if sending.closing {
             self.shut(sending);
+        } else if at_once && !self.dropped.get() {
+            // Whoever asked was told so before.
+            return;
         }
         wake(&mut sending.waker);
     }
@@ -249,20 +282,24 @@ impl Stream for RealStream {
         let mut sending = self.socket.sending.borrow_mut();
         let sending = &mut *sending;
         if self.socket.broken.get() || sending.closing || bytes.is_empty() {
-            bytes.clear();
-        } else if sending.request.is_none() {
+            return bytes.clear();
+        }
+        if sending.request.is_none() {
             let whole = std::mem::replace(bytes, std::mem::take(&mut sending.spare));
-            self.socket.send(&self.machine, sending, whole, 0);
-        } else if sending.next.is_empty() {
+            self.socket.send(&self.machine, sending, whole, 0, true);
+            return;
+        }
+        if sending.next.is_empty() {
             std::mem::swap(&mut sending.next, bytes);
         } else {
             sending.next.append(bytes);
         }
+        // It leaves once the one before is known to have left.
+        self.machine.ring.borrow_mut().hurry();
     }
 
     fn backlog(&self) -> usize {
-        let sending = self.socket.sending.borrow();
-        sending.in_flight + sending.next.len()
+        self.socket.sending.borrow().backlog()
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -270,11 +307,8 @@ impl Stream for RealStream {
         if self.socket.broken.get() {
             return Poll::Ready(Err(Error::Broken));
         }
-        if sending.request.is_none() && sending.next.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
         remember(&mut sending.waker, cx);
-        Poll::Pending
+        if sending.backlog() == 0 { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     fn close(&mut self) {
@@ -282,6 +316,8 @@ impl Stream for RealStream {
         sending.closing = true;
         if sending.request.is_none() && sending.next.is_empty() {
             self.socket.shut(&mut sending);
+        } else {
+            self.machine.ring.borrow_mut().hurry();
         }
     }
 }
@@ -293,10 +329,11 @@ impl Drop for RealStream {
         if let Some(request) = receiving {
             self.machine.cancel(request);
         }
-        let waits = self.backlog() > 0 && !self.socket.broken.get();
+        let waits = self.socket.sending.borrow().request.is_some() && !self.socket.broken.get();
         if !waits || self.machine.is_over() {
             return;
         }
+        self.machine.ring.borrow_mut().hurry();
         // The rest is sent by itself; whoever does not take it in time is cut off.
         let until = self.machine.monotonic() + self.machine.options.linger;
         let mut alarm = crate::runtime::RealAlarm::new(self.machine.clone());

@@ -35,8 +35,9 @@ pub(crate) enum Request {
     ReceiveMany { socket: Rc<TcpStream> },
     /// Bytes into the spare room of a vector.
     Receive { socket: Rc<TcpStream>, into: Vec<u8> },
-    /// The bytes `from..`.
-    Send { socket: Rc<TcpStream>, bytes: Vec<u8>, from: usize },
+    /// The bytes `from..`. With `at_once` what the network does not take while it is handed over is not sent, so that the
+    /// answer comes in the very system call.
+    Send { socket: Rc<TcpStream>, bytes: Vec<u8>, from: usize, at_once: bool },
     /// The bytes `from..to` of a block to a file, with or without a sync of the file behind it.
     Write { file: Rc<File>, at: u64, block: Block, from: usize, to: usize, sync: Synced },
     /// `length` bytes of a file into a block.
@@ -109,6 +110,8 @@ pub struct Abilities {
     pub linked_sync: bool,
     /// The blocks that are written from are known to the kernel in advance.
     pub registered_blocks: bool,
+    /// A wait for several completions is content with fewer after a while (Linux 6.12).
+    pub patience: bool,
 }
 
 /// Until when to wait for completions.
@@ -143,6 +146,12 @@ pub(crate) struct Ring<S> {
     pub(crate) blocks: ManuallyDrop<Blocks>,
     provided: Option<ManuallyDrop<Provided>>,
     abilities: Abilities,
+    /// Requests that the kernel has not seen and answers while it takes them.
+    at_once: usize,
+    /// Somebody waits for such an answer and for nothing else.
+    hurry: bool,
+    /// Completions of the last harvest that were not those of sends: what came from outside.
+    came: usize,
     pub(crate) counts: Counts,
 }
 
@@ -151,6 +160,10 @@ const NOBODY: u64 = u64::MAX;
 /// The lowest bit of a name tells a linked sync from its write.
 const SYNC: u64 = 1;
 const GROUP: u16 = 0;
+/// How long a wait for several completions lasts before one is enough, in microseconds.
+const MOMENT: u32 = 20;
+/// Longer than anything runs.
+const FOR_EVER: std::time::Duration = std::time::Duration::from_secs(1 << 20);
 /// What is in flight when a ring ends is waited for so long, and asked to end so often.
 const LONGEST_SETTLE: std::time::Duration = std::time::Duration::from_secs(10);
 const CANCEL_AGAIN: std::time::Duration = std::time::Duration::from_millis(100);
@@ -187,6 +200,7 @@ impl<S: Clone> Ring<S> {
             multishot: provided.is_some(),
             linked_sync: uring.params().is_feature_skip_cqe_on_success(),
             registered_blocks,
+            patience: uring.params().is_feature_min_timeout(),
         };
         Ok(Ring {
             uring: ManuallyDrop::new(uring),
@@ -196,6 +210,9 @@ impl<S: Clone> Ring<S> {
             blocks: ManuallyDrop::new(blocks),
             provided: provided.map(ManuallyDrop::new),
             abilities,
+            at_once: 0,
+            hurry: false,
+            came: 0,
             counts: Counts::default(),
         })
     }
@@ -229,6 +246,11 @@ impl<S: Clone> Ring<S> {
         };
         self.push(first, second.map(|second| second.user_data(name | SYNC)));
         Token(name)
+    }
+
+    /// The next call does not wait: somebody needs an answer that comes with it.
+    pub(crate) fn hurry(&mut self) {
+        self.hurry = true;
     }
 
     /// Asks for an early end; the request still completes, and perhaps as if it had not been asked.
@@ -268,10 +290,13 @@ impl<S: Clone> Ring<S> {
                 let (start, length) = (room.as_mut_ptr().cast(), room.len() as u32);
                 opcode::Recv::new(Fd(socket.as_raw_fd()), start, length).build()
             }
-            Request::Send { socket, bytes, from } => {
+            Request::Send { socket, bytes, from, at_once } => {
                 let bytes = &bytes[*from..];
                 let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-                let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
+                // Not both: some kernels forget what they sent of a request that should wait for all and may not wait.
+                let patience = if *at_once { libc::MSG_DONTWAIT } else { libc::MSG_WAITALL };
+                let flags = libc::MSG_NOSIGNAL | patience;
+                self.at_once += usize::from(*at_once);
                 opcode::Send::new(Fd(socket.as_raw_fd()), bytes.as_ptr(), length).flags(flags).build()
             }
             Request::Write { file, at, block, from, to, sync } => {
@@ -334,7 +359,11 @@ impl<S: Clone> Ring<S> {
 
     /// Hands over what was submitted and, if there is nothing to harvest, waits: one system call, or none if there is
     /// nothing to do.
-    pub(crate) fn enter(&mut self, wait: Wait) {
+    ///
+    /// A wait ends with the first completion from outside: answers that come while requests are handed over do not end it,
+    /// unless somebody is in a [hurry](Self::hurry). With `gather` above 1 it goes on for so many, but only for a moment,
+    /// where the kernel is [patient](Abilities::patience): whoever is asked much is woken once for several questions.
+    pub(crate) fn enter(&mut self, wait: Wait, gather: usize) {
         loop {
             while let Some((_, second)) = self.waiting.front() {
                 let wanted = 1 + usize::from(second.is_some());
@@ -347,28 +376,33 @@ impl<S: Clone> Ring<S> {
             }
             // More than fits the queue goes in several calls; only the last of them waits.
             let last = self.waiting.is_empty();
-            self.call(if last { wait } else { Wait::No });
+            self.call(if last { wait } else { Wait::No }, gather);
             if last || self.ready() {
                 return;
             }
         }
     }
 
-    fn call(&mut self, wait: Wait) {
+    fn call(&mut self, wait: Wait, gather: usize) {
         let queue = self.uring.submission();
         let idle = queue.is_empty() && !queue.taskrun() && !queue.cq_overflow();
         drop(queue);
         if wait == Wait::No && idle {
             return;
         }
-        let time;
+        let at_once = std::mem::take(&mut self.at_once);
+        let wait = if std::mem::take(&mut self.hurry) { Wait::No } else { wait };
+        let gather = if self.abilities.patience { gather } else { 1 };
+        // The kernel is patient only within a time that it is given.
+        let time = Timespec::from(match wait {
+            Wait::For(most) => most,
+            Wait::No | Wait::Ever => FOR_EVER,
+        });
         let (want, args) = match wait {
             Wait::No => (0, SubmitArgs::new()),
-            Wait::Ever => (1, SubmitArgs::new()),
-            Wait::For(most) => {
-                time = Timespec::from(most);
-                (1, SubmitArgs::new().timespec(&time))
-            }
+            Wait::Ever if gather == 1 => (at_once + 1, SubmitArgs::new()),
+            Wait::For(_) if gather == 1 => (at_once + 1, SubmitArgs::new().timespec(&time)),
+            _ => (at_once + gather, SubmitArgs::new().timespec(&time).min_wait_usec(MOMENT)),
         };
         self.counts.enters += 1;
         match self.uring.submitter().submit_with_args(want, &args) {
@@ -389,7 +423,8 @@ impl<S: Clone> Ring<S> {
 
     /// Appends every completion that has come, with its owner.
     pub(crate) fn harvest(&mut self, into: &mut Vec<(S, Event)>) {
-        let Ring { uring, slots, free, counts, .. } = self;
+        let Ring { uring, slots, free, counts, came, .. } = self;
+        *came = 0;
         for completion in uring.completion() {
             counts.completions += 1;
             let name = completion.user_data();
@@ -399,6 +434,7 @@ impl<S: Clone> Ring<S> {
                 _ => continue,
             };
             let Some(entry) = &mut slot.entry else { continue };
+            *came += usize::from(!matches!(entry.request, Request::Send { at_once: true, .. }));
             let (owner, tag) = (entry.owner.clone(), entry.tag);
             let result = completion.result();
             let more = cqueue::more(completion.flags());
@@ -420,6 +456,11 @@ impl<S: Clone> Ring<S> {
             let synced = name & SYNC != 0 || through;
             into.push((owner, Event { tag, result, synced, more, lease, accepted, request }));
         }
+    }
+
+    /// How many completions the last harvest found that were not those of sends.
+    pub(crate) fn came(&self) -> usize {
+        self.came
     }
 
     /// The bytes of a lease.
@@ -451,7 +492,7 @@ impl<S: Clone> Ring<S> {
                 cancelled = Some(std::time::Instant::now());
                 in_flight.into_iter().for_each(|token| self.cancel(token));
             }
-            self.enter(Wait::For(CANCEL_AGAIN));
+            self.enter(Wait::For(CANCEL_AGAIN), 1);
             self.harvest(&mut events);
             for (owner, event) in events.drain(..) {
                 each(owner, event);
@@ -579,7 +620,7 @@ struct Provided {
 }
 
 /// How long each of them is, in bytes.
-const BUFFER: usize = 16 << 10;
+const BUFFER: usize = 8 << 10;
 
 impl Provided {
     fn register(uring: &IoUring, count: u16) -> Option<Self> {
