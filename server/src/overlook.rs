@@ -47,11 +47,12 @@ impl Overlook {
 
     /// Adds what it sees to what the service tells.
     pub(crate) fn register(&self, service: &Service) {
-        let sections: [(&'static str, Teller); 4] = [
+        let sections: [(&'static str, Teller); 5] = [
             ("Persistence", Overlook::persistence),
             ("Paxos", Overlook::paxos),
             ("Peers", Overlook::peers),
             ("Keyspace", Overlook::keyspace),
+            ("Ring", Overlook::ring),
         ];
         for (name, tell) in sections {
             let overlook = self.clone();
@@ -132,6 +133,13 @@ impl Overlook {
         }
         line(text, "bytes_of_keys_and_values", bytes);
         line(text, "bytes_at_most", crate::format::limits(self.0.identity.size).total);
+    }
+
+    fn ring(&self, text: &mut String) {
+        let counts = self.0.runtime.counts();
+        line(text, "ring_enters", counts.enters);
+        line(text, "ring_requests", counts.submissions);
+        line(text, "ring_completions", counts.completions);
     }
 
     fn metrics(&self, text: &mut String) {

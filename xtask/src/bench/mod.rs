@@ -1,10 +1,14 @@
-//! Benchmarks: each is a program that prints JSON objects of figures by stable names; a figure is the median of its
-//! runs.
+//! Benchmarks: each is a program that prints JSON objects of figures by stable names, or the server beside etcd
+//! ([`service`]); a figure is the median of its runs.
+
+mod clusters;
+mod figures;
+mod service;
 
 use crate::options::Options;
-use crate::{Trouble, Verdict, cannot, failed, lines, shell};
-use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use crate::{Trouble, Verdict, cannot, failed, shell};
+use figures::Figures;
+use serde_json::{Map, Value};
 
 /// A program that prints figures, one JSON object a line.
 struct Bench {
@@ -24,25 +28,32 @@ const BENCHES: [Bench; 4] = [
     Bench { name: "journal", package: "seedfast-scenarios", example: ("scenarios", "journal") },
 ];
 
+/// What `--only` calls the server beside etcd. Its figures have other first parts, too: they belong together.
+const SERVICE: &str = "kv";
+
+fn serves(name: &str, only: &str) -> bool {
+    only.starts_with(name) || name.starts_with(only)
+}
+
 /// Runs all benchmarks, or those whose name or figures begin with `--only`.
 pub(crate) fn run(options: &Options) -> Verdict {
     let runs = options.number("runs", 5)?;
     let only = options.value("only").unwrap_or_default();
-    let chosen: Vec<&Bench> = BENCHES.iter().filter(|bench| bench.serves(only)).collect();
-    if chosen.is_empty() {
+    let chosen: Vec<&Bench> = BENCHES.iter().filter(|bench| serves(bench.name, only)).collect();
+    let service = serves(SERVICE, only);
+    if chosen.is_empty() && !service {
         let names: Vec<&str> = BENCHES.iter().map(|bench| bench.name).collect();
-        return cannot(format!("no benchmark is called `{only}`; there are {}", names.join(", ")));
+        return cannot(format!("no benchmark is called `{only}`; there are {}, {SERVICE}", names.join(", ")));
     }
-    let mut figures = BTreeMap::new();
+    let mut figures = Figures::default();
     for bench in chosen {
         bench.measure(runs, &mut figures)?;
     }
-    let exact = |name: &String| name.starts_with(only) || BENCHES.iter().any(|bench| bench.name == only);
-    let figures: Map<String, Value> = figures
-        .into_iter()
-        .filter(|(name, _)| exact(name))
-        .map(|(name, values)| (name, json!(lines::median(&values))))
-        .collect();
+    if service {
+        service::measure(runs, &mut figures)?;
+    }
+    let whole = only == SERVICE || BENCHES.iter().any(|bench| bench.name == only);
+    let figures = figures.medians(|name| whole || name.starts_with(only));
     if options.has("json") {
         println!("{}", Value::Object(figures));
     } else {
@@ -54,11 +65,7 @@ pub(crate) fn run(options: &Options) -> Verdict {
 }
 
 impl Bench {
-    fn serves(&self, only: &str) -> bool {
-        only.starts_with(self.name) || self.name.starts_with(only)
-    }
-
-    fn measure(&self, runs: u64, figures: &mut BTreeMap<String, Vec<f64>>) -> Verdict {
+    fn measure(&self, runs: u64, figures: &mut Figures) -> Verdict {
         let (directory, example) = self.example;
         let source = shell::root().join(directory).join("examples").join(example).with_extension("rs");
         if !source.exists() {
@@ -79,7 +86,7 @@ impl Bench {
                     .map_err(|error| Trouble::Failed(format!("{} printed `{line}`: {error}", self.name)))?;
                 for (name, value) in object {
                     if let Some(value) = value.as_f64() {
-                        figures.entry(name).or_default().push(value);
+                        figures.add(&name, value);
                     }
                 }
             }

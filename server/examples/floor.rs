@@ -1,0 +1,122 @@
+//! What no replicated write on this machine can be faster than: a round trip between two processes over loopback, asleep
+//! or spinning, and one data sync of a disk.
+//!
+//! `floor FILE` makes a file there, prints one JSON object of medians in microseconds, and leaves the file behind.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// As long as a small frame.
+const MESSAGE: usize = 64;
+const TRIPS: usize = 4000;
+const SYNCS: usize = 1000;
+/// A write, in bytes, and how many of them the file has room for.
+const PAGE: usize = 4096;
+const PAGES: usize = 1024;
+
+/// `O_DIRECT` of `open(2)`.
+#[cfg(target_arch = "aarch64")]
+const DIRECT: i32 = 0o200000;
+#[cfg(not(target_arch = "aarch64"))]
+const DIRECT: i32 = 0o40000;
+
+#[repr(align(4096))]
+struct Page([u8; PAGE]);
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match &arguments[..] {
+        [word, address, spins] if word == "echo" => echo(address, spins == "spin"),
+        [file] => {
+            let (asleep, spinning) = (trip(false), trip(true));
+            let sync = sync(file);
+            println!(
+                "{{\"round_trip_us\": {asleep:.1}, \"spin_round_trip_us\": {spinning:.1}, \"sync_us\": {sync:.1}}}"
+            );
+        }
+        _ => panic!("usage: floor FILE"),
+    }
+}
+
+fn median(mut nanos: Vec<u128>) -> f64 {
+    nanos.sort_unstable();
+    nanos[nanos.len() / 2] as f64 / 1000.0
+}
+
+/// Reads a whole message; false at the end of the stream.
+fn receive(stream: &mut TcpStream, bytes: &mut [u8; MESSAGE]) -> bool {
+    let mut have = 0;
+    while have < MESSAGE {
+        match stream.read(&mut bytes[have..]) {
+            Ok(0) => return false,
+            Ok(count) => have += count,
+            Err(why) if why.kind() == ErrorKind::WouldBlock => std::hint::spin_loop(),
+            Err(why) => panic!("{why}"),
+        }
+    }
+    true
+}
+
+fn prepare(stream: &TcpStream, spins: bool) {
+    stream.set_nodelay(true).expect("TCP");
+    stream.set_nonblocking(spins).expect("a socket");
+}
+
+fn echo(address: &str, spins: bool) {
+    let mut stream = TcpStream::connect(address).expect("somebody listens");
+    prepare(&stream, spins);
+    let mut bytes = [0; MESSAGE];
+    while receive(&mut stream, &mut bytes) {
+        stream.write_all(&bytes).expect("room for a message");
+    }
+}
+
+/// A round trip to another process.
+fn trip(spins: bool) -> f64 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    let program = std::env::current_exe().expect("this program");
+    let mut other = Command::new(program)
+        .args(["echo", &address, if spins { "spin" } else { "sleep" }])
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("this program starts");
+    let (mut stream, _) = listener.accept().expect("it connects");
+    prepare(&stream, spins);
+    let mut bytes = [7; MESSAGE];
+    let trips = (0..TRIPS).map(|_| {
+        let start = Instant::now();
+        stream.write_all(&bytes).expect("room for a message");
+        assert!(receive(&mut stream, &mut bytes), "the echo ended");
+        start.elapsed().as_nanos()
+    });
+    let trip = median(trips.collect());
+    drop(stream);
+    other.wait().expect("it ends with the stream");
+    trip
+}
+
+/// A write past the page cache into a file that is there already, and a data sync.
+fn sync(path: &str) -> f64 {
+    let page = Page([0; PAGE]);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let whole = options.open(path).expect("a file can be made there");
+    for index in 0..PAGES {
+        whole.write_all_at(&page.0, (index * PAGE) as u64).expect("room on the disk");
+    }
+    whole.sync_all().expect("a sync");
+    // Some file systems know no writes past their cache; there is nothing to get past then.
+    let file = options.clone().custom_flags(DIRECT).open(path).unwrap_or(whole);
+    let syncs = (0..SYNCS).map(|index| {
+        let start = Instant::now();
+        file.write_all_at(&page.0, (index % PAGES * PAGE) as u64).expect("a write");
+        file.sync_data().expect("a sync");
+        start.elapsed().as_nanos()
+    });
+    median(syncs.collect())
+}
