@@ -13,6 +13,7 @@ use core::pin::Pin;
 use core::task::{Context, Waker};
 use seedfast_core::buffer::{BufferMut, Pool};
 use seedfast_core::client::{Response, Status};
+use seedfast_core::runtime::remember;
 use seedfast_core::{Buffer, ClusterId, GroupId, Instant, NodeId, Now};
 
 /// A replica, as clients find it.
@@ -133,10 +134,7 @@ impl Client {
     /// Remembers whom to wake when the node stops serving.
     #[inline]
     pub(super) fn remember(&self, cx: &Context<'_>) {
-        let mut task = self.task.borrow_mut();
-        if !task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
-            *task = Some(cx.waker().clone());
-        }
+        remember(&mut self.task.borrow_mut(), cx);
     }
 }
 
