@@ -13,7 +13,7 @@ use super::case::{Case, Cost, Seen, cost};
 use super::lab::Lab;
 use super::{cast, faults, numbers};
 use crate::trouble::Trouble;
-use seedfast_sim::{Fault, Nanos, Plan, Turns};
+use seedfast_sim::{Fault, Nanos, Plan, Target, Timed, Turns};
 use std::collections::BTreeMap;
 
 /// The seeds under which a simpler plan is tried beside its own.
@@ -117,7 +117,8 @@ impl<'a> Search<'a> {
         }
         self.pass(Then::Again, true, Box::new(|case| without_chunks(&case.plan, 1)))?;
         self.pass(Then::Again, true, Box::new(|case| without_pairs(&case.plan)))?;
-        self.pass(Then::Again, true, Box::new(|case| with_merged(&case.plan)))
+        self.pass(Then::Again, true, Box::new(|case| with_merged(&case.plan)))?;
+        self.pass(Then::Again, true, Box::new(|case| with_gathered(&case.plan)))
     }
 
     /// Tries what `make` says of the case, and takes the first that breaks, as long as any does. A `large` change may
@@ -220,6 +221,33 @@ fn without_pairs(plan: &Plan) -> Vec<Plan> {
         plan
     };
     pairs.map(without).collect()
+}
+
+/// The plan with one node cut off instead of several of its links.
+fn with_gathered(plan: &Plan) -> Vec<Plan> {
+    let schedule = &plan.schedule;
+    let mut found = Vec::new();
+    for node in 0..schedule.nodes {
+        let is_its = |timed: &&Timed| match timed.fault {
+            Fault::Sever { from, to, .. } | Fault::Clog { from, to, .. } | Fault::Flap { from, to, .. } => {
+                from == node || to == node
+            }
+            _ => false,
+        };
+        let its: Vec<&Timed> = schedule.faults.iter().filter(is_its).collect();
+        let (Some(first), true) = (its.first(), its.len() > 1) else { continue };
+        let end = its.iter().map(|timed| timed.at + timed.fault.lasts().unwrap_or_default()).max();
+        let lasts = end.unwrap_or_default() - first.at;
+        for clients_too in [false, true] {
+            let fault = Fault::Isolate { target: Target::Node(node), clients_too, lasts };
+            let mut plan = plan.clone();
+            plan.schedule.faults.retain(|timed| !is_its(&timed));
+            plan.schedule.faults.push(Timed { at: first.at, fault });
+            plan.schedule.faults.sort_by_key(|timed| timed.at);
+            found.push(plan);
+        }
+    }
+    found
 }
 
 /// The plan with two faults in one.
@@ -343,7 +371,6 @@ fn rounder(plan: &Plan, calm: &BTreeMap<String, u64>) -> Vec<Plan> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use seedfast_sim::Timed;
 
     fn plan(count: u64) -> Plan {
         let mut plan = Plan::default();
@@ -362,6 +389,21 @@ mod tests {
         assert_eq!(times(&without_chunks(&plan(2), 1)), [[1], [0]]);
         assert_eq!(times(&without_pairs(&plan(3))), [[2], [1], [0]]);
         assert!(without_pairs(&plan(PAIRS as u64 + 1)).is_empty());
+    }
+
+    #[test]
+    fn several_cut_links_of_a_node_become_one_node_cut_off() {
+        let mut plan = plan(0);
+        plan.schedule.nodes = 3;
+        let sever = |at, from, to, lasts| Timed { at, fault: Fault::Sever { from, to, lasts } };
+        plan.schedule.faults = vec![sever(1, 0, 1, 9), sever(2, 1, 2, 9), sever(3, 2, 0, 3)];
+        let found = with_gathered(&plan);
+        assert_eq!(found.len(), 6);
+        let isolate = Fault::Isolate { target: Target::Node(1), clients_too: false, lasts: 10 };
+        let expected = [Timed { at: 1, fault: isolate }, sever(3, 2, 0, 3)];
+        assert_eq!(found[2].schedule.faults, expected);
+        plan.schedule.faults.truncate(1);
+        assert!(with_gathered(&plan).is_empty());
     }
 
     #[test]
