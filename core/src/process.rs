@@ -5,6 +5,24 @@ use crate::outbox::Outbox;
 use crate::time::Now;
 use alloc::string::String;
 
+/// Room for requests of clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// For so many.
+    pub requests: usize,
+    /// For so many bytes of them together, [`EACH`](Self::EACH) more counted for each.
+    pub bytes: usize,
+}
+
+impl Room {
+    /// What is counted for a request beside its bytes.
+    pub const EACH: usize = 16;
+    /// For any.
+    pub const ANY: Room = Room { requests: usize::MAX, bytes: usize::MAX };
+    /// For none.
+    pub const NONE: Room = Room { requests: 0, bytes: 0 };
+}
+
 /// A deterministic state machine of which one turn at a time is run.
 ///
 /// A turn is deterministic (its outputs follow from the inputs so far, [`Start`](crate::Start) included), isolated
@@ -14,6 +32,12 @@ pub trait Process {
     /// Takes one input at local time `now` and pushes its effects into `out`, in order. Whoever drives the process
     /// keeps a handle of the input's buffer and recycles it after the turn.
     fn turn(&mut self, now: Now, input: Input, out: &mut Outbox);
+
+    /// How much more of what clients ask it takes now without refusing any. Whoever drives the process hands over no more
+    /// for a while, so that clients wait instead of being refused; it is no promise.
+    fn room(&self) -> Room {
+        Room::ANY
+    }
 
     /// What a frame says, for people who read a trace. `kind` is the kind it was sent with.
     fn describe(&self, _kind: crate::Kind, _frame: &[u8]) -> Option<String> {

@@ -1,6 +1,7 @@
 //! The replica where its driver finds it, and where others may look at it between two turns.
 
 use seedfast_core::paxos::{Replica, Standing};
+use seedfast_core::process::Room;
 use seedfast_core::{Input, Now, Outbox, Process};
 use seedfast_kv::Store;
 use std::cell::{Cell, RefCell};
@@ -42,5 +43,9 @@ impl Process for Seat {
         if ends && !self.began.get() {
             self.began.set(replica.status().is_some());
         }
+    }
+
+    fn room(&self) -> Room {
+        self.replica.borrow().room()
     }
 }

@@ -458,13 +458,18 @@ impl Journal {
         }
     }
 
-    /// At the end of a burst, behind [`commit`](Self::commit): if the log has come to rest and the device does not know
+    /// Whether the log has come to rest and the device does not know how far it is durable.
+    pub fn wants_rest(&self) -> bool {
+        // What is open now waits for room, which may take long.
+        let resting = self.group.is_none() && self.mark.is_none();
+        resting && self.marked < self.durable
+    }
+
+    /// At the end of a burst, behind [`commit`](Self::commit), or a while later: if the log has come to rest and the device does not know
     /// how far it is durable, the mark is written to the one of its two copies that is older. It costs no sync, and
     /// nobody waits for it.
     pub fn rest(&mut self, out: &mut Outbox) {
-        // What is open now waits for room, which may take long.
-        let resting = self.group.is_none() && self.mark.is_none();
-        if !resting || self.marked >= self.durable || !self.may_submit(1) {
+        if !self.wants_rest() || !self.may_submit(1) {
             return;
         }
         let mark = Mark {

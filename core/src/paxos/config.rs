@@ -23,6 +23,13 @@ pub struct Config {
     pub retransmit: Duration,
     /// How many slots may be proposed and not yet decided.
     pub window: u32,
+    /// While so many are, a batch that is not full stays open for commands to come instead of being proposed with the
+    /// few that it has: the more is asked, the larger batches become. At `window` or above it makes no difference.
+    pub eager: u32,
+    /// How long the journal rests before its mark is written; at zero, as soon as it does. Until then damage to the last
+    /// group cannot be told from a torn write (`docs/journal.md`, section 5), and each write of a mark is one more that a
+    /// device and its node are kept busy with.
+    pub rest: Duration,
     /// A batch is closed when it holds this many commands ...
     pub batch_commands: u32,
     /// ... or this many bytes; it is also the largest command.
@@ -86,6 +93,8 @@ impl Config {
             election_max: Duration::from_millis(600),
             retransmit: Duration::from_millis(60),
             window: 32,
+            eager: 4096,
+            rest: Duration::ZERO,
             batch_commands: 1024,
             batch_bytes: 256 << 10,
             log_bytes: 64 << 20,
@@ -114,9 +123,10 @@ impl Config {
         if self.election_max <= self.election_min {
             return Err(ConfigError::Election);
         }
-        let limits: [(&'static str, u64, u64); 10] = [
+        let limits: [(&'static str, u64, u64); 11] = [
             ("retransmit", self.retransmit.as_nanos(), u64::MAX),
             ("window", self.window.into(), 4096),
+            ("eager", self.eager.into(), 4096),
             ("batch_commands", self.batch_commands.into(), 1 << 20),
             ("batch_bytes", self.batch_bytes.into(), 4 << 20),
             ("snapshot_slots", self.snapshot_slots, u64::MAX),

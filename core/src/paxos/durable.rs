@@ -166,7 +166,7 @@ impl Durable {
     }
 
     /// The burst is over: what was appended is submitted as one group, with a note of `decided` if there is nothing
-    /// and `even_empty` asks for it; a journal at rest writes its mark.
+    /// and `even_empty` asks for it.
     ///
     /// # Errors
     /// [`Full`] if the log ends before the group does; nothing is written then.
@@ -176,10 +176,7 @@ impl Durable {
         even_empty: bool,
         out: &mut Outbox,
     ) -> Result<(), Full> {
-        let journal = self.journal_mut();
-        journal.commit(decided.0, even_empty, out)?;
-        journal.rest(out);
-        Ok(())
+        self.journal_mut().commit(decided.0, even_empty, out)
     }
 
     /// An operation ended.

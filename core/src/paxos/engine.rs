@@ -85,6 +85,8 @@ pub(crate) struct Engine {
     found: Vec<Found>,
     /// The device took the place of a lost one: what this node promised is not known, so it only learns (I20).
     pub(crate) amnesiac: bool,
+    /// The timer that ends the journal's rest is set.
+    resting: bool,
     spare_waiters: Vec<Vec<Waiter>>,
 }
 
@@ -169,6 +171,7 @@ impl Engine {
             keeper: Keeper::default(),
             found: Vec::new(),
             amnesiac: false,
+            resting: false,
             spare_waiters: Vec::new(),
             config,
         }
@@ -193,6 +196,7 @@ impl Engine {
                 Some(Timer::Repair) => self.on_repair_timer(now, out),
                 Some(Timer::Storage) => self.on_storage_timer(out),
                 Some(Timer::Snapshot) => self.on_snapshot_timer(now, out),
+                Some(Timer::Rest) => self.on_rest_timer(out),
                 None => {}
             },
             Input::EndOfBurst => self.end_of_burst(now, out)?,
@@ -284,7 +288,20 @@ impl Engine {
     fn end_of_burst(&mut self, now: Now, out: &mut Outbox) -> Result<(), Ended> {
         self.close_batches(now, out);
         let lags = self.decided_lags();
-        self.journal.end_of_burst(self.log.decided(), lags, out).map_err(|Full| Ended::Full)
+        self.journal.end_of_burst(self.log.decided(), lags, out).map_err(|Full| Ended::Full)?;
+        if self.config.rest == Duration::ZERO {
+            self.journal.journal_mut().rest(out);
+        } else if !self.resting && self.journal.journal().wants_rest() {
+            self.resting = true;
+            out.timer(Timer::Rest.id(), Some(now.monotonic + self.config.rest));
+        }
+        Ok(())
+    }
+
+    /// The journal came to rest a while ago. If it writes again by now, it will rest another time.
+    fn on_rest_timer(&mut self, out: &mut Outbox) {
+        self.resting = false;
+        self.journal.journal_mut().rest(out);
     }
 
     fn completed(

@@ -12,6 +12,7 @@ use crate::buffer::Buffer;
 use crate::client::{Status, Verb};
 use crate::id::{NodeId, PeerSet, SessionId};
 use crate::outbox::Outbox;
+use crate::process::Room;
 use crate::time::{Instant, Now, WallTime};
 use crate::{ensures, requires};
 use alloc::collections::VecDeque;
@@ -193,6 +194,24 @@ impl Engine {
         leadership.open_waiters.push(waiter);
     }
 
+    /// How much more clients may ask without being refused. A node that does not lead says so at once, to any number.
+    pub(crate) fn room(&self) -> Room {
+        let Role::Leader(leadership) = &self.role else { return Room::ANY };
+        let config = &self.config;
+        let (count, held) = (leadership.open.count() as usize, leadership.open.len());
+        let (most, most_bytes) = (config.batch_commands as usize, config.batch_bytes as usize);
+        let in_flight = leadership.next.0.saturating_sub(self.log.decided().0);
+        let (requests, bytes) = match u64::from(config.window).saturating_sub(in_flight) as usize {
+            0 => (most.saturating_sub(count), most_bytes.saturating_sub(held)),
+            // What does not fit a batch any more begins the next one, so that each may be left half empty.
+            batches => ((batches * most / 2).max(1), (batches * most_bytes / 2).max(most_bytes)),
+        };
+        let log = config.log_bytes.saturating_sub(self.log.bytes()).saturating_sub(held as u64);
+        let journal = self.journal.journal().free().saturating_sub(held as u64) / 2;
+        let reads = (config.waiting as usize).saturating_sub(leadership.reads.len());
+        Room { requests: requests.min(reads), bytes: bytes.min(log as usize).min(journal as usize) }
+    }
+
     /// Closes the open batch if the window lets it out.
     fn close_batch(&mut self, now: Now, out: &mut Outbox) {
         let decided = self.log.decided();
@@ -219,12 +238,14 @@ impl Engine {
         self.propose(now, slot, Value { id, bytes }, out);
     }
 
-    /// The burst is over: the batch closes, proposals leave, and one round confirms all new reads.
+    /// The burst is over: the batch closes unless it is worth waiting for more, proposals leave, and one round confirms
+    /// all new reads.
     pub(crate) fn close_batches(&mut self, now: Now, out: &mut Outbox) {
-        if !matches!(self.role, Role::Leader(_)) {
-            return;
+        let decided = self.log.decided();
+        let Role::Leader(leadership) = &self.role else { return };
+        if leadership.next.0.saturating_sub(decided.0) < u64::from(self.config.eager) {
+            self.close_batch(now, out);
         }
-        self.close_batch(now, out);
         self.send_proposals(now, out);
         let Role::Leader(leadership) = &mut self.role else { return };
         if leadership.reads.back().is_some_and(|read| read.round > leadership.round) {

@@ -13,7 +13,7 @@ use crate::id::{ConnectionId, Kind, NodeId, SessionId};
 use crate::input::Input;
 use crate::machine::StateMachine;
 use crate::outbox::Outbox;
-use crate::process::Process;
+use crate::process::{Process, Room};
 use crate::random::mix;
 use crate::time::{Now, WallTime};
 use crate::{ensures, invariant};
@@ -323,6 +323,10 @@ impl<M: StateMachine> Process for Replica<M> {
         self.apply(now, out);
         self.keep(now, out);
         self.answer_reads(out);
+    }
+
+    fn room(&self) -> Room {
+        self.engine.as_ref().map_or(Room::ANY, Engine::room)
     }
 
     fn describe(&self, kind: Kind, frame: &[u8]) -> Option<String> {

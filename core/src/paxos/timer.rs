@@ -17,17 +17,20 @@ pub enum Timer {
     Storage,
     /// A snapshot goes on, or a peer that hands one out is silent.
     Snapshot,
+    /// The journal has rested for a while, and its mark is to be written.
+    Rest,
 }
 
 impl Timer {
     /// All of them.
-    pub const ALL: [Timer; 6] = [
+    pub const ALL: [Timer; 7] = [
         Timer::Election,
         Timer::Heartbeat,
         Timer::Retransmit,
         Timer::Repair,
         Timer::Storage,
         Timer::Snapshot,
+        Timer::Rest,
     ];
 
     /// Its number at the boundary.

@@ -72,6 +72,8 @@ fn put_config(bytes: &mut Vec<u8>, config: &Config) {
         election_max,
         retransmit,
         window,
+        eager,
+        rest,
         batch_commands,
         batch_bytes,
         log_bytes,
@@ -85,10 +87,11 @@ fn put_config(bytes: &mut Vec<u8>, config: &Config) {
     } = config;
     bytes.u32(group.0);
     bytes.u64(voters.0);
-    for duration in [heartbeat, election_min, election_max, retransmit] {
+    for duration in [heartbeat, election_min, election_max, retransmit, rest] {
         bytes.u64(duration.as_nanos());
     }
-    for number in [window, batch_commands, batch_bytes, piece_bytes, waiting, sessions, session_window] {
+    for number in [window, eager, batch_commands, batch_bytes, piece_bytes, waiting, sessions, session_window]
+    {
         bytes.u32(*number);
     }
     for number in [log_bytes, snapshot_slots, snapshot_bytes, tail_slots] {
@@ -99,11 +102,14 @@ fn put_config(bytes: &mut Vec<u8>, config: &Config) {
 fn take_config(reader: &mut Reader<'_>) -> Result<Config, Malformed> {
     let mut config = Config::new(GroupId(reader.u32()?), PeerSet(reader.u64()?));
     let c = &mut config;
-    for duration in [&mut c.heartbeat, &mut c.election_min, &mut c.election_max, &mut c.retransmit] {
+    for duration in
+        [&mut c.heartbeat, &mut c.election_min, &mut c.election_max, &mut c.retransmit, &mut c.rest]
+    {
         *duration = Duration::from_nanos(reader.u64()?);
     }
     for number in [
         &mut c.window,
+        &mut c.eager,
         &mut c.batch_commands,
         &mut c.batch_bytes,
         &mut c.piece_bytes,

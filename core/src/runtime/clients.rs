@@ -8,6 +8,7 @@ use super::remember;
 use crate::buffer::Buffer;
 use crate::id::{ConnectionId, GroupId, SessionId};
 use crate::input::{Command, Input};
+use crate::process::Room;
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -73,14 +74,33 @@ impl Clients {
 
     /// Appends what connections ask of the process, at most `most`; pending if there is nothing.
     pub fn poll_requests(&self, cx: &mut Context<'_>, into: &mut Vec<Input>, most: usize) -> Poll<()> {
+        self.poll_within(cx, into, Room { requests: most, bytes: usize::MAX })
+    }
+
+    /// The same for what there is room for, in order; pending also if there is none for the first.
+    pub fn poll_within(&self, cx: &mut Context<'_>, into: &mut Vec<Input>, room: Room) -> Poll<()> {
         let mut shared = self.0.borrow_mut();
-        if shared.inputs.is_empty() {
+        let mut left = room.bytes;
+        let fits = |input: &Input| match input {
+            Input::Request { bytes, .. } => {
+                let taken = left.checked_sub(bytes.len() + Room::EACH);
+                left = taken.unwrap_or(left);
+                taken.is_some()
+            }
+            _ => true,
+        };
+        let count = shared.inputs.iter().take(room.requests).map(fits).take_while(|fits| *fits).count();
+        if count == 0 {
             remember(&mut shared.driver, cx);
             return Poll::Pending;
         }
-        let count = shared.inputs.len().min(most);
         into.extend(shared.inputs.drain(..count));
         Poll::Ready(())
+    }
+
+    /// Whether anything waits to be handed over.
+    pub fn is_waiting(&self) -> bool {
+        !self.0.borrow().inputs.is_empty()
     }
 
     /// The process answers. To a connection that is gone it goes nowhere.
@@ -226,5 +246,28 @@ mod tests {
         assert!(context(|cx| clients.poll_requests(cx, &mut inputs, 9)).is_ready());
         assert!(matches!(inputs[..], [Input::Request { .. }, Input::Request { .. }, Input::Closed { .. }]));
         assert!(context(|cx| clients.poll_requests(cx, &mut inputs, 9)).is_pending());
+    }
+
+    #[test]
+    fn requests_that_there_is_no_room_for_wait_in_their_order_and_news_of_closing_do_not() {
+        let clients = Clients::new(9);
+        let (first, second) = (clients.connect(), clients.connect());
+        first.request(GroupId(0), SessionId::NONE, 1, Buffer::copy_from(&[0; 100]));
+        first.request(GroupId(0), SessionId::NONE, 2, Buffer::copy_from(&[0; 10]));
+        let mut inputs = Vec::new();
+        let mut within = |requests, bytes| {
+            inputs.clear();
+            let ready =
+                context(|cx| clients.poll_within(cx, &mut inputs, Room { requests, bytes })).is_ready();
+            assert_eq!(ready, !inputs.is_empty());
+            inputs.len()
+        };
+        assert_eq!(within(9, 100 + Room::EACH - 1), 0, "the second would fit, and waits for the first");
+        assert_eq!(within(0, usize::MAX), 0);
+        assert!(clients.is_waiting());
+        assert_eq!(within(9, 100 + Room::EACH), 1);
+        drop(second);
+        assert_eq!(within(9, 10 + Room::EACH), 2, "that a connection is gone takes no room");
+        assert!(!clients.is_waiting());
     }
 }

@@ -12,9 +12,9 @@ use crate::id::TimerId;
 use crate::input::{Input, Start};
 use crate::outbox::Outbox;
 use crate::output::Output;
-use crate::process::Process;
+use crate::process::{Process, Room};
 use crate::storage::{Completion, Failure};
-use crate::time::{Instant, Now};
+use crate::time::{Duration, Instant, Now};
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -27,6 +27,9 @@ const MOST_INPUTS: usize = 1024;
 /// After so many bursts without a wait the other tasks of the thread have their turn: whoever is answered at once (by
 /// memory, by a timer that has passed, by an operation that cannot be done at all) would otherwise keep them out.
 const MOST_BURSTS: u32 = 4;
+
+/// Requests that a process has no room for wait so long at most; then it has to refuse them.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// What a process is driven with.
 pub struct Ports<R: Runtime> {
@@ -136,6 +139,7 @@ pub async fn drive<R: Runtime, P: Process + ?Sized>(
         alarm: runtime.alarm(),
         halted: None,
         bursts: 0,
+        shut: None,
     };
     drive.inputs.push(Input::Start(start));
     loop {
@@ -144,7 +148,8 @@ pub async fn drive<R: Runtime, P: Process + ?Sized>(
         if let Some(why) = drive.halted.take() {
             return Ended::Halted(why);
         }
-        if poll_fn(|cx| drive.poll_harvest(cx, ports)).await == Harvest::Stop {
+        let room = process.room();
+        if poll_fn(|cx| drive.poll_harvest(cx, room, ports)).await == Harvest::Stop {
             return Ended::Stopped;
         }
     }
@@ -166,12 +171,14 @@ struct Drive<'a, R: Runtime> {
     halted: Option<String>,
     /// How many there were since the other tasks had their turn.
     bursts: u32,
+    /// Until when requests wait for room.
+    shut: Option<Instant>,
 }
 
 impl<R: Runtime> Drive<'_, R> {
     /// Takes whatever has come, behind what could not be done at all and was answered on the spot; ready if there is
     /// anything, or a timer is due.
-    fn poll_harvest(&mut self, cx: &mut Context<'_>, ports: &mut Ports<R>) -> Poll<Harvest> {
+    fn poll_harvest(&mut self, cx: &mut Context<'_>, room: Room, ports: &mut Ports<R>) -> Poll<Harvest> {
         if ports.stop.is_asked(cx) {
             return Poll::Ready(Harvest::Stop);
         }
@@ -184,7 +191,7 @@ impl<R: Runtime> Drive<'_, R> {
             let _ = device.poll_completed(cx, &mut self.inputs, MOST_INPUTS);
         }
         let _ = ports.endpoint.poll_receive(cx, &mut self.inputs, MOST_INPUTS);
-        let _ = ports.clients.poll_requests(cx, &mut self.inputs, MOST_INPUTS);
+        self.poll_clients(cx, room, &ports.clients);
         let due = self.alarm.poll_due(cx).is_ready();
         if due || !self.inputs.is_empty() {
             self.bursts += 1;
@@ -192,6 +199,22 @@ impl<R: Runtime> Drive<'_, R> {
         }
         self.bursts = 0;
         Poll::Pending
+    }
+
+    /// Takes what clients ask, as far as the process has room. Whatever makes room comes with an input, and with it the
+    /// next look; what never does is handed over after a while, to be refused.
+    fn poll_clients(&mut self, cx: &mut Context<'_>, room: Room, clients: &Clients) {
+        let late = self.shut.is_some_and(|until| self.runtime.now().monotonic >= until);
+        let room = if late { Room::ANY } else { room };
+        let within = Room { requests: room.requests.min(MOST_INPUTS), ..room };
+        let some = clients.poll_within(cx, &mut self.inputs, within).is_ready();
+        if some || !clients.is_waiting() {
+            self.shut = None;
+        } else if self.shut.is_none() {
+            let until = self.runtime.now().monotonic + LONGEST_WAIT;
+            self.shut = Some(until);
+            self.alarm.set(self.timers.earliest().into_iter().chain(self.shut).min());
+        }
     }
 
     /// One turn for each input, one for each timer that is due, and the end of the burst.
@@ -256,7 +279,7 @@ impl<R: Runtime> Drive<'_, R> {
         }
         outputs.clear();
         self.spare = outputs;
-        self.alarm.set(self.timers.earliest());
+        self.alarm.set(self.timers.earliest().into_iter().chain(self.shut).min());
     }
 
     fn carry_out_one(&mut self, output: Output, ports: &mut Ports<R>) {
