@@ -71,6 +71,8 @@ pub fn config(nodes: u8, workload: &Workload) -> Config {
             .min(log_bytes as u32 / 4)
             .min(format_of(workload).segment as u32 / 4 * 3),
         window: workload.window as u32,
+        eager: workload.eager as u32,
+        rest: Duration::from_micros(workload.rest_micros),
         batch_commands: workload.batch_commands as u32,
         sessions: workload.sessions as u32,
         // Runs are short: several snapshots fall in each, and lagging replicas need them.

@@ -67,6 +67,8 @@ settings! {
     attempt_millis, "attempt-millis", 1..=60_000, "After how long without an answer another node is asked, at most.";
     patience_millis, "patience-millis", 1..=600_000, "After how long an operation is given up, at most.";
     window, "window", 1..=4096, "How many slots a leader proposes before the first is decided.";
+    eager, "eager", 1..=4096, "While so many slots are in flight, a leader lets a batch that is not full wait for more commands.";
+    rest_micros, "rest-micros", 0..=1_000_000, "How long a journal rests before its mark is written.";
     batch_commands, "batch-commands", 1..=4096, "How many commands a batch holds at most.";
     sessions, "sessions", 1..=4096, "How many client sessions the group remembers.";
     log_kib, "log-kib", 16..=65_536, "How many KiB of decided values a replica holds before the leader refuses commands.";
@@ -100,6 +102,8 @@ pub const fn calm() -> Workload {
         attempt_millis: 300,
         patience_millis: 3_000,
         window: 32,
+        eager: 1,
+        rest_micros: 10_000,
         batch_commands: 1_024,
         sessions: 1_024,
         log_kib: 65_536,
@@ -124,6 +128,8 @@ pub(crate) const EXAMPLE: Workload = Workload {
     attempt_millis: 200,
     patience_millis: 2_000,
     window: 32,
+    eager: 1,
+    rest_micros: 10_000,
     batch_commands: 64,
     sessions: 64,
     log_kib: 1_024,

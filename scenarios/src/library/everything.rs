@@ -101,6 +101,8 @@ fn limits(sketch: &mut Sketch, draw: &mut Draw) {
     if draw.percent(25) {
         workload.window = draw.between(1, 4);
     }
+    workload.eager = draw.one_of(&[1, 1, 1, 2, 4_096]);
+    workload.rest_micros = draw.one_of(&[10_000, 10_000, 0, 1_000, 100_000]);
     if draw.percent(25) {
         workload.batch_commands = draw.between(1, 3);
     }

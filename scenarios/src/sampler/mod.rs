@@ -118,6 +118,9 @@ impl Sketch {
             attempt_millis: 300,
             patience_millis: 3_000,
             window: 32,
+            // As the server ships.
+            eager: 1,
+            rest_micros: 10_000,
             batch_commands: 1_024,
             sessions: 1_024,
             log_kib: 65_536,
