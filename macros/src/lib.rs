@@ -8,7 +8,7 @@ use proc_macro::{Delimiter, Ident, Span, TokenStream, TokenTree};
 
 /// Makes a test of a function that returns a scenario.
 ///
-/// ```ignore
+/// ```text
 /// #[seedfast::test(seeds = 200)]
 /// fn no_acknowledged_write_is_lost() -> impl Scenario {
 ///     Register::default()
