@@ -13,6 +13,7 @@ pub mod effects;
 mod event;
 mod faults;
 pub mod images;
+mod kinds;
 mod network;
 mod node;
 pub mod outcome;

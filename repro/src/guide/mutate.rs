@@ -120,7 +120,7 @@ fn stretched(time: Nanos, random: &mut Random) -> Nanos {
 /// Another duration, or another place in the turn.
 fn stretch(fault: &mut Fault, random: &mut Random) {
     match fault {
-        Fault::Crash { loss, cut, restart_after, .. } => match random.below(3) {
+        Fault::Crash { loss, cut, .. } => match random.below(3) {
             0 => *loss = if *loss == Loss::Power { Loss::Process } else { Loss::Power },
             1 => {
                 *cut = match random.below(6) {
@@ -131,34 +131,18 @@ fn stretch(fault: &mut Fault, random: &mut Random) {
                     _ => Cut::AfterOutput(random.below(4) as u16),
                 }
             }
-            _ => *restart_after = restart_after.map(|time| stretched(time, random)),
+            _ => stretch_one(fault.restart_after_mut(), random),
         },
-        Fault::LoseDevices { restart_after, .. } => {
-            *restart_after = restart_after.map(|time| stretched(time, random));
-        }
-        Fault::Partition { lasts, .. } | Fault::Unreadable { lasts, .. } => {
-            *lasts = lasts.map(|time| stretched(time, random));
-        }
-        Fault::Pause { lasts, .. }
-        | Fault::Slow { lasts, .. }
-        | Fault::Isolate { lasts, .. }
-        | Fault::Sever { lasts, .. }
-        | Fault::Flap { lasts, .. }
-        | Fault::Clog { lasts, .. }
-        | Fault::Degrade { lasts, .. }
-        | Fault::Starve { lasts, .. }
-        | Fault::Freeze { lasts, .. }
-        | Fault::DiskDegrade { lasts, .. }
-        | Fault::DiskFull { lasts, .. } => *lasts = stretched(*lasts, random),
+        Fault::LoseDevices { .. } => stretch_one(fault.restart_after_mut(), random),
         Fault::Drift { drift, .. } => *drift = -*drift,
         Fault::Step { by, .. } => *by = -*by,
-        Fault::Restart { .. }
-        | Fault::FailSync { .. }
-        | Fault::FailWrite { .. }
-        | Fault::LoseWrite { .. }
-        | Fault::Misdirect { .. }
-        | Fault::Rot { .. }
-        | Fault::Heal => {}
+        _ => stretch_one(fault.lasts_mut(), random),
+    }
+}
+
+fn stretch_one(time: Option<&mut Nanos>, random: &mut Random) {
+    if let Some(time) = time {
+        *time = stretched(*time, random);
     }
 }
 
@@ -166,23 +150,11 @@ fn stretch(fault: &mut Fault, random: &mut Random) {
 fn redirect(fault: &mut Fault, nodes: u8, random: &mut Random) {
     let node = random.below(nodes.into()) as u8;
     let someone = if random.below(3) == 0 { Target::Focus } else { Target::Node(node) };
+    if let Some(target) = fault.target_mut() {
+        *target = someone;
+        return;
+    }
     match fault {
-        Fault::Crash { target, .. }
-        | Fault::Pause { target, .. }
-        | Fault::Slow { target, .. }
-        | Fault::Isolate { target, .. }
-        | Fault::Drift { target, .. }
-        | Fault::Step { target, .. }
-        | Fault::Freeze { target, .. }
-        | Fault::DiskDegrade { target, .. }
-        | Fault::FailSync { target, .. }
-        | Fault::FailWrite { target, .. }
-        | Fault::LoseWrite { target, .. }
-        | Fault::Misdirect { target, .. }
-        | Fault::DiskFull { target, .. }
-        | Fault::Unreadable { target, .. }
-        | Fault::Rot { target, .. }
-        | Fault::LoseDevices { target, .. } => *target = someone,
         Fault::Restart { node: target } => *target = node,
         // A link from a node to itself does not pass the check and leaves the plan as it was.
         Fault::Sever { from, to, .. } | Fault::Flap { from, to, .. } | Fault::Clog { from, to, .. } => {
@@ -202,7 +174,7 @@ fn redirect(fault: &mut Fault, nodes: u8, random: &mut Random) {
                 group.push(endpoint);
             }
         }
-        Fault::Degrade { .. } | Fault::Heal => {}
+        _ => {}
     }
 }
 

@@ -1,6 +1,6 @@
 //! Fewer nodes and fewer clients: the same plan for a smaller cast.
 
-use seedfast_sim::{Fault, Plan, Schedule, Target};
+use seedfast_sim::{Fault, Plan, Schedule};
 
 /// The largest cluster of which every pair of nodes is tried to be left out.
 const PAIRS: u8 = 9;
@@ -39,63 +39,16 @@ fn without_node(plan: &Plan, gone: u8) -> Plan {
 
 /// Takes endpoints out of a fault and renames the others; false if nothing of it is left.
 fn keep(fault: &mut Fault, is_gone: &dyn Fn(u8) -> bool, rename: &dyn Fn(&mut u8)) -> bool {
-    if let Some(Target::Node(node)) = fault.target()
-        && is_gone(node)
-    {
-        return false;
+    if let Fault::Partition { groups, .. } = fault {
+        for group in groups.iter_mut() {
+            group.retain(|member| !is_gone(*member));
+        }
+        groups.retain(|group| !group.is_empty());
     }
-    match fault {
-        Fault::Crash { target, .. }
-        | Fault::Pause { target, .. }
-        | Fault::Slow { target, .. }
-        | Fault::Isolate { target, .. }
-        | Fault::Drift { target, .. }
-        | Fault::Step { target, .. }
-        | Fault::Freeze { target, .. }
-        | Fault::DiskDegrade { target, .. }
-        | Fault::FailSync { target, .. }
-        | Fault::FailWrite { target, .. }
-        | Fault::LoseWrite { target, .. }
-        | Fault::Misdirect { target, .. }
-        | Fault::DiskFull { target, .. }
-        | Fault::Unreadable { target, .. }
-        | Fault::Rot { target, .. }
-        | Fault::LoseDevices { target, .. } => {
-            if let Target::Node(node) = target {
-                rename(node);
-            }
-        }
-        Fault::Restart { node } => rename(node),
-        Fault::Sever { from, to, .. } | Fault::Flap { from, to, .. } | Fault::Clog { from, to, .. } => {
-            if is_gone(*from) || is_gone(*to) {
-                return false;
-            }
-            rename(from);
-            rename(to);
-        }
-        Fault::Degrade { from, to, .. } => {
-            if from.is_some_and(is_gone) || to.is_some_and(is_gone) {
-                return false;
-            }
-            from.as_mut().map(rename);
-            to.as_mut().map(rename);
-        }
-        Fault::Starve { to, .. } => {
-            if to.is_some_and(is_gone) {
-                return false;
-            }
-            to.as_mut().map(rename);
-        }
-        Fault::Partition { groups, .. } => {
-            for group in groups.iter_mut() {
-                group.retain(|member| !is_gone(*member));
-                group.iter_mut().for_each(rename);
-            }
-            groups.retain(|group| !group.is_empty());
-        }
-        Fault::Heal => {}
-    }
-    true
+    let mut names_gone = false;
+    fault.each_endpoint(|endpoint| names_gone |= is_gone(*endpoint));
+    fault.each_endpoint(rename);
+    !names_gone
 }
 
 /// The plan with fewer clients, the fewest first.
@@ -118,6 +71,7 @@ pub(crate) fn without_clients(plan: &Plan) -> Vec<Plan> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use seedfast_sim::Target;
     use seedfast_sim::{Clock, Timed};
 
     fn plan(faults: Vec<Fault>) -> Plan {

@@ -1,7 +1,6 @@
 //! What may take the place of a fault: the same with less to it, or another one that is easier to understand.
 
 use super::case::CALM_NETWORK;
-use super::numbers::set_lasts;
 use seedfast_sim::{Atlas, Caches, Cut, Fault, Loss, Nanos, Network, Place, Schedule, Target};
 
 /// Outputs behind which a crash is tried to fall.
@@ -13,7 +12,9 @@ pub(crate) fn variants(fault: &Fault, schedule: &Schedule) -> Vec<Fault> {
     if fault.target() == Some(Target::Focus) {
         for node in 0..schedule.nodes {
             let mut aimed = fault.clone();
-            aim(&mut aimed, Target::Node(node));
+            if let Some(target) = aimed.target_mut() {
+                *target = Target::Node(node);
+            }
             found.push(aimed);
         }
     }
@@ -104,36 +105,13 @@ pub(crate) fn merged(first: &Fault, second: &Fault, between: Nanos) -> Option<Fa
         }
         _ => {
             let until = between + second.lasts()?;
-            first.lasts()?;
             // Alike but for how long they last.
             let mut alike = second.clone();
-            set_lasts(&mut alike, first.lasts()?);
+            *alike.lasts_mut()? = first.lasts()?;
             let mut merged = first.clone();
-            set_lasts(&mut merged, until);
+            *merged.lasts_mut()? = until;
             (alike == *first).then_some(merged)
         }
-    }
-}
-
-fn aim(fault: &mut Fault, at: Target) {
-    match fault {
-        Fault::Crash { target, .. }
-        | Fault::Pause { target, .. }
-        | Fault::Slow { target, .. }
-        | Fault::Isolate { target, .. }
-        | Fault::Drift { target, .. }
-        | Fault::Step { target, .. }
-        | Fault::Freeze { target, .. }
-        | Fault::DiskDegrade { target, .. }
-        | Fault::FailSync { target, .. }
-        | Fault::FailWrite { target, .. }
-        | Fault::LoseWrite { target, .. }
-        | Fault::Misdirect { target, .. }
-        | Fault::DiskFull { target, .. }
-        | Fault::Unreadable { target, .. }
-        | Fault::Rot { target, .. }
-        | Fault::LoseDevices { target, .. } => *target = at,
-        _ => {}
     }
 }
 

@@ -195,12 +195,12 @@ fn of_fault(knobs: &mut Vec<Knob>, fault: &Fault, index: usize) {
         }));
     };
     if let Some(lasts) = fault.lasts() {
-        number(lasts, 0, set_lasts);
+        number(lasts, 0, |fault, value| set(fault.lasts_mut(), value));
     }
     match fault {
         Fault::Crash { cut, restart_after, .. } => {
             if let Some(after) = restart_after {
-                number(*after, 0, set_restart);
+                number(*after, 0, |fault, value| set(fault.restart_after_mut(), value));
             }
             if let Cut::AfterOutput(count) = cut {
                 number(u64::from(*count), 0, |fault, value| {
@@ -210,7 +210,9 @@ fn of_fault(knobs: &mut Vec<Knob>, fault: &Fault, index: usize) {
                 });
             }
         }
-        Fault::LoseDevices { restart_after: Some(after), .. } => number(*after, 0, set_restart),
+        Fault::LoseDevices { restart_after: Some(after), .. } => {
+            number(*after, 0, |fault, value| set(fault.restart_after_mut(), value));
+        }
         Fault::Slow { turn, .. } => number(*turn, 0, |fault, value| {
             if let Fault::Slow { turn, .. } = fault {
                 *turn = value;
@@ -259,34 +261,16 @@ fn of_fault(knobs: &mut Vec<Knob>, fault: &Fault, index: usize) {
     }
 }
 
-fn set_restart(fault: &mut Fault, value: u64) {
-    if let Fault::Crash { restart_after, .. } | Fault::LoseDevices { restart_after, .. } = fault {
-        *restart_after = Some(value);
+/// Puts a number where there is one.
+fn set(place: Option<&mut u64>, value: u64) {
+    if let Some(place) = place {
+        *place = value;
     }
 }
 
 fn set_blocks(fault: &mut Fault, value: u64) {
     if let Fault::Unreadable { place, .. } | Fault::Rot { place, .. } = fault {
         *place = Place::Drawn(value as u32);
-    }
-}
-
-/// Sets how long a fault lasts, if it lasts.
-pub(crate) fn set_lasts(fault: &mut Fault, value: u64) {
-    match fault {
-        Fault::Pause { lasts, .. }
-        | Fault::Slow { lasts, .. }
-        | Fault::Isolate { lasts, .. }
-        | Fault::Sever { lasts, .. }
-        | Fault::Flap { lasts, .. }
-        | Fault::Clog { lasts, .. }
-        | Fault::Degrade { lasts, .. }
-        | Fault::Starve { lasts, .. }
-        | Fault::Freeze { lasts, .. }
-        | Fault::DiskDegrade { lasts, .. }
-        | Fault::DiskFull { lasts, .. } => *lasts = value,
-        Fault::Partition { lasts, .. } | Fault::Unreadable { lasts, .. } => *lasts = Some(value),
-        _ => {}
     }
 }
 
