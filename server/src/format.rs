@@ -169,22 +169,27 @@ fn fill(
         .map_err(|why| Trouble::usage(format!("{}: {why}", directory.join(FILE).display())))
 }
 
+/// What an empty journal holds, as offsets and bytes.
+///
+/// # Errors
+/// The device is too small.
+pub(crate) fn empty(
+    identity: &Identity,
+    geometry: &Geometry,
+    serial: u64,
+) -> Result<Vec<(u64, Vec<u8>)>, FormatError> {
+    let Identity { cluster, node, standing, .. } = *identity;
+    let owner = core_journal::Identity { cluster, group: GROUP, node, serial, standing };
+    core_journal::format(&owner, geometry, &layout(geometry))
+}
+
 /// Writes what an empty journal holds to the device `name`, durably.
 async fn write(runtime: &RealRuntime, identity: &Identity, name: &str) -> Result<(), Trouble> {
     let mut device = runtime.device(name).await.map_err(|why| Trouble::usage(why.to_string()))?;
-    let geometry = device.geometry();
-    let entropy = runtime.entropy();
     let mut serial = [0; 8];
-    serial.copy_from_slice(&entropy[..8]);
-    let owner = core_journal::Identity {
-        cluster: identity.cluster,
-        group: GROUP,
-        node: identity.node,
-        serial: u64::from_le_bytes(serial),
-        standing: identity.standing,
-    };
-    let contents = core_journal::format(&owner, &geometry, &layout(&geometry));
-    let contents = contents.map_err(|why: FormatError| Trouble::usage(format!("{name}: {why}")))?;
+    serial.copy_from_slice(&runtime.entropy()[..8]);
+    let contents = empty(identity, &device.geometry(), u64::from_le_bytes(serial));
+    let contents = contents.map_err(|why| Trouble::usage(format!("{name}: {why}")))?;
     let steps = contents.into_iter().map(|(at, bytes)| Step::Write { at, buffer: Buffer::from(bytes) });
     let op = OperationId { incarnation: Incarnation(1), number: 1 };
     device.submit(op, steps.collect(), Durability::Durable);
@@ -200,6 +205,17 @@ async fn write(runtime: &RealRuntime, identity: &Identity, name: &str) -> Result
 mod tests {
     use super::*;
     use seedfast_core::journal::Layout;
+
+    /// Replicas of one cluster must refuse the same commands. Its identity vouches for the size, and for what follows from
+    /// it only as long as all programs work out the same: whoever changes a figure here changes the number in
+    /// [`Cluster::id`](crate::cluster::Cluster::id) too.
+    #[test]
+    fn what_the_store_takes_follows_from_the_size_as_it_always_did() {
+        let totals = [16 << 20, 256 << 20, 1 << 30, 1 << 33, 1 << 40].map(|size| limits(size).total);
+        assert_eq!(totals, [3 << 20, 48 << 20, 192 << 20, (8 << 28) - (64 << 20), 4 << 30]);
+        let Limits { key, value, list, reply, .. } = limits(SMALLEST);
+        assert_eq!([key, value, list, reply], [4 << 10, 1 << 20, 16 << 20, 16 << 20]);
+    }
 
     #[test]
     fn whatever_the_store_takes_fits_a_snapshot_area_and_batches_fit_the_segments() {

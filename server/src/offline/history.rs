@@ -7,9 +7,9 @@
 
 use super::archive::Archive;
 use super::dry::{self, Hands, Outcome, piece};
-use super::medium::Shielded;
+use super::medium::{Medium, Shielded};
 use seedfast_core::Buffer;
-use seedfast_core::journal::{Expected, Kind, Record, Restored, Snapshot, SnapshotFound, Standing};
+use seedfast_core::journal::{Expected, Journal, Kind, Record, Restored, Snapshot, SnapshotFound, Standing};
 use std::collections::BTreeMap;
 
 /// The value of a slot: its name in 8 bytes, then the batch.
@@ -133,14 +133,22 @@ fn tell(archive: &Archive) -> Result<Told, String> {
         SnapshotFound::None => None,
         SnapshotFound::Damaged(_) => return Err("its snapshot is damaged".to_owned()),
         SnapshotFound::Whole(snapshot) => {
-            let pieces = (1..=snapshot.pieces).map(|number| piece(&mut hands, &mut journal, number));
-            let pieces: Option<Vec<Buffer>> = pieces.collect();
+            let pieces = pieces(&mut hands, &mut journal, &snapshot);
             Some((snapshot, pieces.ok_or("its snapshot cannot be read")?))
         }
     };
     let first = snapshot.as_ref().map_or(0, |(snapshot, _)| snapshot.slot);
     let (decided, slots) = slots.end(first.max(journal.metadata().decided), first);
     Ok(Told { snapshot, standing, decided, slots })
+}
+
+/// The pieces of the snapshot that counts, if all of them can be read.
+pub(crate) fn pieces<M: Medium>(
+    hands: &mut Hands<M>,
+    journal: &mut Journal,
+    snapshot: &Snapshot,
+) -> Option<Vec<Buffer>> {
+    (1..=snapshot.pieces).map(|number| piece(hands, journal, number)).collect()
 }
 
 /// Values by slot, as the records bring them.

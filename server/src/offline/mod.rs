@@ -6,7 +6,7 @@
 //! - [`cli`]: the command line; [`medium`]: what a journal is read from and written to
 //! - [`dry`]: recovery without a runtime; [`startup`]: a replica without one
 //! - [`archive`]: the file of a backup; [`backup()`], [`history`], [`restore()`]: making one, what several say together, and
-//!   the new data directory that comes of them
+//!   the new data directory that comes of them; [`former`]: what they come to where a journal has another size
 //! - [`examine`]: what is on a device and what is wrong with it; [`figures`], [`report`], [`text`]: how that is told
 
 mod archive;
@@ -15,6 +15,7 @@ pub(crate) mod cli;
 mod dry;
 mod examine;
 mod figures;
+mod former;
 mod history;
 mod medium;
 mod report;

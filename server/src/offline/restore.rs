@@ -9,13 +9,13 @@ use super::archive::Archive;
 use super::dry::{self, Hands, Outcome};
 use super::history::{self, History};
 use super::medium::{Fresh, Medium, Stopped};
-use super::{cli, startup};
+use super::{cli, former, startup};
 use crate::cluster::Cluster;
 use crate::format;
 use crate::identity::{Identity, Media, journal};
 use crate::size;
 use crate::trouble::Trouble;
-use seedfast_core::journal::{Checkpoint, Expected, Happened, Journal, Kind, NotNow, Standing};
+use seedfast_core::journal::{Checkpoint, Expected, Happened, Journal, Kind, Metadata, NotNow, Standing};
 use seedfast_core::paxos::Ballot;
 use seedfast_core::storage::Failure;
 use std::fs::OpenOptions;
@@ -48,11 +48,17 @@ pub(crate) fn run(options: &cli::Restore) -> Result<(), Trouble> {
     let identity = identity(options, &source, &archives)?;
     let history = history::read(&archives).map_err(Trouble::wrong)?;
     let founding = identity.standing == Standing::Founding;
-    let history = if founding { history } else { history.decided_only() };
+    let mut history = if founding { history } else { history.decided_only() };
     let mut keys = 0;
     format::make_with(&identity, &options.data, |directory| {
         let journal = journal(directory);
-        fill(&journal, &identity, &history)?;
+        if identity.size != source.size {
+            former::condense(&mut history, &source, directory, identity.size)?;
+        }
+        let at = journal.display();
+        let file = OpenOptions::new().read(true).write(true).open(&journal);
+        let file = file.map_err(|why| Trouble::usage(format!("{at} cannot be written: {why}")))?;
+        fill(&mut Hands::new(Fresh(file)), &at.to_string(), &identity, &history)?;
         keys = check(&journal, &identity, &history)?;
         Ok(())
     })?;
@@ -124,18 +130,22 @@ fn ballot(identity: &Identity) -> Option<Ballot> {
     identity.members.voters().iter().next().filter(|_| founding).map(|lowest| Ballot::new(1, lowest))
 }
 
-/// Writes the history to a journal that was just formatted.
-fn fill(path: &Path, identity: &Identity, history: &History) -> Result<(), Trouble> {
-    let at = path.display();
-    let file = OpenOptions::new().read(true).write(true).open(path);
-    let file = file.map_err(|why| Trouble::usage(format!("{at} cannot be written: {why}")))?;
-    let mut hands = Hands::new(Fresh(file));
+/// Writes the history to a journal that was just formatted; its metadata. `at` is what it is called.
+///
+/// # Errors
+/// It does not fit, or the device says no.
+pub(crate) fn fill(
+    hands: &mut Hands<Fresh>,
+    at: &str,
+    identity: &Identity,
+    history: &History,
+) -> Result<Metadata, Trouble> {
     let expected = Expected { cluster: identity.cluster, group: format::GROUP, node: identity.node };
-    let (_, outcome) = dry::recover(&mut hands, expected, &mut |_| ());
+    let (_, outcome) = dry::recover(hands, expected, &mut |_| ());
     let Outcome::Recovered(mut journal, _) = outcome else {
         return Err(Trouble::usage(format!("{at} cannot be read back")));
     };
-    write(&mut hands, &mut journal, history, ballot(identity)).map_err(|why| {
+    write(hands, &mut journal, history, ballot(identity)).map_err(|why| {
         Trouble::usage(match why {
             Unwritten::Room => format!(
                 "the state does not fit a journal of {}: give a larger --size",
@@ -143,7 +153,8 @@ fn fill(path: &Path, identity: &Identity, history: &History) -> Result<(), Troub
             ),
             Unwritten::Device(failure) => format!("{at} cannot be written: {failure:?}"),
         })
-    })
+    })?;
+    Ok(journal.metadata().clone())
 }
 
 enum Unwritten {

@@ -1,6 +1,6 @@
 //! Backups of real replicas, and what comes of them.
 
-use crate::cluster::{Cluster, format, list};
+use crate::cluster::{Cluster, format, format_with, list};
 use crate::run::{Place, Said, run};
 use std::path::{Path, PathBuf};
 
@@ -155,4 +155,98 @@ fn a_journal_without_a_whole_state_is_not_saved() {
     let said = run("backup {} --to {}", &[&directories[0], &file]).ended(1).with("no whole state to save");
     said.with("save another replica");
     assert!(!file.exists());
+}
+
+/// Restores replicas 1 to 3 of a new cluster with journals of `size`, all from the same files.
+fn found(place: &Place, saved: &[PathBuf], members: &str, size: &str) -> Vec<PathBuf> {
+    let restored = |id| {
+        let data = place.path(&format!("found-{id}"));
+        let words = format!(
+            "restore {{}} {{}} {{}} --data {{}} --id {id} --cluster {members} --found x --size {size}"
+        );
+        run(&words, &[&saved[0], &saved[1], &saved[2], &data]).ended(0);
+        data
+    };
+    (1..=3).map(restored).collect()
+}
+
+#[test]
+fn a_larger_journal_changes_nothing_that_was_answered_and_has_room_from_then_on() {
+    let place = Place::new();
+    let (members, clients) = list(3);
+    let directories = format(&place.0, &members, 3);
+    let mut cluster = Cluster::serve(&members, &clients, &directories);
+    // The store of a journal of 16 MiB takes 3 MiB.
+    let large = "x".repeat(100_000);
+    for number in 0..31 {
+        assert_eq!(cluster.ask(&["SET", &format!("large{number}"), &large]), "+OK");
+    }
+    assert!(cluster.refused(&["SET", "large31", &large]).contains("full"));
+    assert_eq!(cluster.ask(&["SET", "small", "fits"]), "+OK");
+    cluster.kill();
+    let saved = save(&place, &directories);
+    let (members, clients) = list(3);
+    let cluster = Cluster::serve(&members, &clients, &found(&place, &saved, &members, "32MiB"));
+    assert_eq!(cluster.ask(&["EXISTS", "large31"]), ":0", "it was refused, and the client was told so");
+    assert_eq!(cluster.ask(&["DBSIZE"]), ":32");
+    assert_eq!(cluster.ask(&["GET", "small"]), "fits");
+    assert_eq!(cluster.ask(&["SET", "large31", &large]), "+OK");
+    assert_eq!(cluster.ask(&["STRLEN", "large31"]), ":100000");
+}
+
+#[test]
+fn a_smaller_journal_takes_what_fits_and_forgets_nothing_on_the_way() {
+    let place = Place::new();
+    let (members, clients) = list(3);
+    let directories = format_with(&place.0, &members, &["32MiB"; 3]);
+    let mut cluster = Cluster::serve(&members, &clients, &directories);
+    let large = "x".repeat(100_000);
+    for number in 0..40 {
+        assert_eq!(cluster.ask(&["SET", &format!("large{number}"), &large]), "+OK");
+    }
+    cluster.kill();
+    let saved = save(&place, &directories);
+    let data = place.path("too-small");
+    let words = format!("restore {{}} --data {{}} --id 1 --cluster {members} --found x --size 16MiB");
+    let said = run(&words, &[&saved[0], &data]).ended(1).with("4000");
+    said.with("at most 3145728 bytes").with("give a larger --size");
+    assert!(!data.exists(), "a directory was left behind");
+
+    // A journal of 16 MiB holds 31 of them at a time: what was set last had no room among all.
+    let mut cluster = Cluster::serve(&members, &clients, &directories);
+    for number in 0..20 {
+        assert_eq!(cluster.ask(&["DEL", &format!("large{number}")]), ":1");
+    }
+    cluster.kill();
+    saved.iter().for_each(|file| std::fs::remove_file(file).expect("it is there"));
+    let saved = save(&place, &directories);
+    let (members, clients) = list(3);
+    let cluster = Cluster::serve(&members, &clients, &found(&place, &saved, &members, "16MiB"));
+    assert_eq!(cluster.ask(&["DBSIZE"]), ":20");
+    for number in 20..40 {
+        assert_eq!(cluster.ask(&["STRLEN", &format!("large{number}")]), ":100000", "large{number}");
+    }
+    for number in 0..11 {
+        assert_eq!(cluster.ask(&["SET", &format!("large{number}"), &large]), "+OK");
+    }
+    assert!(cluster.refused(&["SET", "large11", &large]).contains("full"), "the new size bounds it");
+}
+
+#[test]
+fn a_replica_whose_journal_has_another_size_is_of_another_cluster() {
+    let place = Place::new();
+    let (members, clients) = list(3);
+    let directories = format_with(&place.0, &members, &["16MiB", "32MiB", "16MiB"]);
+    let identity = |data: &PathBuf| {
+        let text = std::fs::read_to_string(data.join("identity")).expect("it is there");
+        text.lines().find(|line| line.starts_with("cluster: ")).expect("it says so").to_owned()
+    };
+    assert_eq!(identity(&directories[0]), identity(&directories[2]));
+    assert_ne!(identity(&directories[0]), identity(&directories[1]));
+    let cluster = Cluster::serve(&members, &clients, &directories);
+    assert_eq!(cluster.ask(&["SET", "key", "value"]), "+OK");
+    let heard = |index| cluster.of(index, &["INFO", "peers"]).expect("it runs");
+    let (own, other) = (heard(0), heard(1));
+    assert!(own.contains("peers_heard:1\r"), "it hears the one with a journal of the same size: {own}");
+    assert!(other.contains("peers_heard:0\r"), "nobody listens to it: {other}");
 }

@@ -56,11 +56,28 @@ impl Cluster {
 
     /// What the leader answers, as soon as there is one.
     pub(crate) fn ask(&self, command: &[&str]) -> String {
+        self.answer(command, |answer| !answer.starts_with('-'))
+    }
+
+    /// The error with which the leader answers a command that the store refuses.
+    pub(crate) fn refused(&self, command: &[&str]) -> String {
+        let elsewhere = ["-MOVED", "-CLUSTERDOWN", "-UNKNOWN", "-BUSY"];
+        let answer = self.answer(command, |answer| !elsewhere.iter().any(|word| answer.starts_with(word)));
+        assert!(answer.starts_with('-'), "{command:?} was not refused: {answer}");
+        answer
+    }
+
+    /// What one replica answers, whoever leads.
+    pub(crate) fn of(&self, index: usize, command: &[&str]) -> Option<String> {
+        ask(self.clients[index], command)
+    }
+
+    fn answer(&self, command: &[&str], counts: impl Fn(&str) -> bool) -> String {
         let until = Instant::now() + PATIENCE;
         loop {
             for port in &self.clients {
                 match ask(*port, command) {
-                    Some(answer) if !answer.starts_with('-') => return answer,
+                    Some(answer) if counts(&answer) => return answer,
                     _ => {}
                 }
             }
@@ -92,13 +109,19 @@ fn ask(port: u16, command: &[&str]) -> Option<String> {
     }
 }
 
-/// Formats replicas 1, 2, ... in directories below `place`.
+/// Formats replicas 1, 2, ... in directories below `place`, as small as can be.
 pub(crate) fn format(place: &Path, list: &str, count: usize) -> Vec<PathBuf> {
-    let make = |id| {
+    format_with(place, list, &vec!["16MiB"; count])
+}
+
+/// Formats replicas 1, 2, ... with journals of these sizes.
+pub(crate) fn format_with(place: &Path, list: &str, sizes: &[&str]) -> Vec<PathBuf> {
+    let make = |(index, size): (usize, &&str)| {
+        let id = index + 1;
         let data = place.join(format!("replica-{id}"));
-        let words = format!("format --id {id} --cluster {list} --size 16MiB --data {{}}");
+        let words = format!("format --id {id} --cluster {list} --size {size} --data {{}}");
         crate::run::run(&words, &[&data]).ended(0);
         data
     };
-    (1..=count).map(make).collect()
+    sizes.iter().enumerate().map(make).collect()
 }
