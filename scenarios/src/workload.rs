@@ -101,6 +101,7 @@ pub const fn calm() -> Workload {
         think_micros: 0,
         attempt_millis: 300,
         patience_millis: 3_000,
+        // As a server has it: a test below compares.
         window: 32,
         eager: 1,
         rest_micros: 10_000,
@@ -144,6 +145,22 @@ pub(crate) const EXAMPLE: Workload = Workload {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use seedfast_core::paxos::Config;
+
+    #[test]
+    fn calm_replicas_are_those_that_a_server_runs() {
+        let calm = crate::paxos_scene::config(3, &calm());
+        let shipped = Config::new(calm.group, calm.voters);
+        let same = Config {
+            // Runs are short and devices small: snapshots fall more often, pieces and batches are smaller.
+            snapshot_slots: calm.snapshot_slots,
+            tail_slots: calm.tail_slots,
+            piece_bytes: calm.piece_bytes,
+            batch_bytes: calm.batch_bytes,
+            ..shipped
+        };
+        assert_eq!(calm, same);
+    }
 
     #[test]
     fn a_plan_holds_every_number_and_gives_it_back() {

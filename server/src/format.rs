@@ -8,8 +8,7 @@ use seedfast_core::journal::{self as core_journal, FormatError, Standing};
 use seedfast_core::paxos::Config;
 use seedfast_core::runtime::{Device, Error, Runtime};
 use seedfast_core::{
-    Buffer, Completion, Durability, Duration, Geometry, GroupId, Incarnation, Input, OperationId, PeerSet,
-    Step,
+    Buffer, Completion, Durability, Geometry, GroupId, Incarnation, Input, OperationId, PeerSet, Step,
 };
 use seedfast_kv::Limits;
 use seedfast_runtime_real::{Options, RealRuntime, device};
@@ -46,10 +45,6 @@ pub(crate) fn config(size: u64, voters: PeerSet) -> Config {
     // In memory the log may be as long as on the device, which says by itself when it is full.
     config.log_bytes = config.log_bytes.min(log_of(size));
     config.snapshot_bytes = config.snapshot_bytes.min(log_of(size) / 4);
-    // While a batch is on its way the next one gathers: each costs every replica two system calls, however large it is.
-    config.eager = 1;
-    // Under a light load the journal rests behind each batch; a mark for each would be every other write.
-    config.rest = Duration::from_millis(10);
     config
 }
 

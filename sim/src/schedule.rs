@@ -93,7 +93,8 @@ impl Network {
         Network::between(20 * MILLI, 80 * MILLI)
     }
 
-    const fn between(latency_min: Nanos, latency_max: Nanos) -> Self {
+    /// A network with these latencies, in nanoseconds, and no trouble.
+    pub const fn between(latency_min: Nanos, latency_max: Nanos) -> Self {
         Network {
             latency_min,
             latency_max,

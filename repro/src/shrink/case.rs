@@ -87,17 +87,7 @@ pub(crate) struct Cost {
 }
 
 /// The network in which nothing happens: every message takes a millisecond.
-pub(crate) const CALM_NETWORK: Network = Network {
-    latency_min: 1_000_000,
-    latency_max: 1_000_000,
-    tail: 0,
-    tail_max: 0,
-    loss: 0,
-    duplication: 0,
-    reordering: 0,
-    corruption: 0,
-    throttle: 0,
-};
+pub(crate) const CALM_NETWORK: Network = Network::between(1_000_000, 1_000_000);
 
 /// The devices on which nothing happens: a write takes 100 microseconds, a sync a millisecond.
 pub(crate) fn calm_disk() -> Disk {

@@ -9,7 +9,7 @@ pub mod faults;
 pub mod media;
 
 use crate::paxos_scene;
-use crate::workload::Workload;
+use crate::workload::{self, Workload};
 use seedfast_core::random::{Random, mix};
 use seedfast_sim::{Clock, Disk, Fault, Nanos, Network, Plan, Schedule, Timed, Turns};
 
@@ -115,21 +115,7 @@ impl Sketch {
             in_log_percent: 20,
             once_percent: 20,
             think_micros: (2 * cycle).saturating_sub(16_000).min(10_000_000),
-            attempt_millis: 300,
-            patience_millis: 3_000,
-            window: 32,
-            // As the server ships.
-            eager: 1,
-            rest_micros: 10_000,
-            batch_commands: 1_024,
-            sessions: 1_024,
-            log_kib: 65_536,
-            resp: 0,
-            padding: 0,
-            nvm: 0,
-            journal_kib: 320,
-            strange: 0,
-            whole: 0,
+            ..workload::calm()
         };
         Sketch {
             nodes,

@@ -23,7 +23,8 @@ pub(super) fn config(nodes: u8, node: u8, slots: Option<u64>) -> Config {
     let mut config = Config::new(GROUP, PeerSet::first(usize::from(nodes)));
     config.election_min = Duration::from_millis(300 + 200 * u64::from(node));
     config.election_max = config.election_min + Duration::from_millis(20);
-
+    // Stories tell of slots: each command has one of its own, and each group its mark.
+    (config.eager, config.rest) = (config.window, Duration::ZERO);
     if let Some(slots) = slots {
         (config.snapshot_slots, config.tail_slots, config.piece_bytes) = (slots, 1, 128);
     }
