@@ -4,8 +4,7 @@
 //! escaped as its documentation says; a line cannot end before its end.
 
 use crate::campaign::Findings;
-use crate::identity;
-use crate::report::Saved;
+use crate::report::{Again, Saved};
 use crate::text::count;
 
 /// A runner shows so many errors of a step and forgets the others.
@@ -17,33 +16,32 @@ pub(crate) fn is_asked_for() -> bool {
 }
 
 /// The lines; none if nothing broke and nothing is missing.
-pub(crate) fn lines(findings: &Findings, saved: &Saved, missing: &[String]) -> String {
+pub(crate) fn lines(findings: &Findings, saved: &Saved, missing: &[String], again: Again<'_>) -> String {
     let mut found: Vec<(String, String)> = Vec::new();
-    let replay = |scenario: &str, seed: u64| format!("{} replay {scenario} {seed}", identity::invocation());
     for (scenario, tally) in &findings.scenarios {
         let Some(first) = findings.mismatches.iter().find(|one| one.scenario == *scenario) else { continue };
         found.push((
             format!("{scenario}: two runs of one seed differed"),
             format!(
-                "{}; {}\nsee it again: {} --check",
+                "{}; {}\nsee it again: {}",
                 count(tally.rerun_mismatches, "seed"),
                 first.between,
-                replay(scenario, first.seed)
+                again.check(scenario, first.seed)
             ),
         ));
     }
     if let Some(stuck) = &findings.stuck {
         let scenario = stuck.scenario.name();
-        let again = replay(scenario, stuck.seed);
-        found.push((format!("{scenario}: seed {} does not end", stuck.seed), format!("replay it: {again}")));
+        let line = again.line(scenario, stuck.seed, None);
+        found.push((format!("{scenario}: seed {} does not end", stuck.seed), format!("replay it: {line}")));
     }
     for ((scenario, invariant), signature) in &findings.signatures {
         let shown = &signature.examples[0];
-        let bundle = saved.get(&((*scenario).to_owned(), shown.seed));
-        let bundle = bundle.map_or_else(String::new, |path| format!("\nits bundle: {}", path.display()));
+        let path = saved.get(&shown.bundle.plan_hash);
+        let bundle = path.map_or_else(String::new, |path| format!("\nits bundle: {}", path.display()));
         found.push((
             format!("{scenario}: {invariant} broke in {}", count(signature.seeds, "seed")),
-            format!("{}\nreplay it: {}{bundle}", shown.what, replay(scenario, shown.seed)),
+            format!("{}\nreplay it: {}{bundle}", shown.what, again.line(scenario, shown.seed, path)),
         ));
     }
     for what in missing {

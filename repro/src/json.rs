@@ -3,9 +3,9 @@
 use crate::bundle;
 use crate::campaign::{Findings, Stuck};
 use crate::guide::Bred;
-use crate::identity::{self, Identity};
+use crate::identity::Identity;
 use crate::merge::Merged;
-use crate::report::Saved;
+use crate::report::{Again, Saved};
 use crate::run::Setting;
 use crate::seeds::Span;
 use crate::shrink::{self, Small};
@@ -22,6 +22,7 @@ pub(crate) fn findings(
     saved: &Saved,
     small: &[Small],
     bred: Option<Bred>,
+    again: Again<'_>,
 ) -> String {
     let campaign = &setting.campaign;
     let span = campaign.span;
@@ -35,20 +36,7 @@ pub(crate) fn findings(
         "guided": bred,
         "build": Identity::current(),
     });
-    let mut object = object(findings, saved);
-    if bred.is_some() {
-        by_bundle(&mut object);
-    }
-    line(object, fields)
-}
-
-/// A schedule that was bred is not the one that its seed draws: what replays it is the bundle.
-fn by_bundle(object: &mut Map<String, Value>) {
-    for failure in object.get_mut("failed").and_then(Value::as_array_mut).into_iter().flatten() {
-        if let Some(bundle) = failure["bundle"].as_str() {
-            failure["replay"] = json!(format!("{} replay {bundle}", identity::invocation()));
-        }
-    }
+    line(object(findings, saved, again), fields)
 }
 
 /// The object of merged parts, on one line.
@@ -71,7 +59,7 @@ pub(crate) fn merged(merged: &Merged, saved: &Saved, exit_code: u8) -> String {
         }).collect::<Vec<_>>(),
         "build": merged.parts.first().map(|part| &part.kept.build),
     });
-    line(object(&merged.findings, saved), fields)
+    line(object(&merged.findings, saved, Again::Seed), fields)
 }
 
 /// The last seed's successor, if there is a last seed.
@@ -87,7 +75,7 @@ fn line(mut object: Map<String, Value>, fields: Value) -> String {
 }
 
 /// What was found.
-fn object(findings: &Findings, saved: &Saved) -> Map<String, Value> {
+fn object(findings: &Findings, saved: &Saved, again: Again<'_>) -> Map<String, Value> {
     let mut object = tally(&findings.total, findings.wall);
     let stuck = u64::from(findings.stuck.is_some());
     object.insert("failures".to_owned(), json!(findings.total.failures + stuck));
@@ -96,11 +84,11 @@ fn object(findings: &Findings, saved: &Saved) -> Map<String, Value> {
         "wall_seconds": findings.wall.as_secs_f64(),
         "probes_not_reached": findings.unreached,
         "failed": findings.signatures.values().flat_map(|signature| &signature.examples)
-            .map(|one| failure(one, saved)).collect::<Vec<_>>(),
+            .map(|one| failure(one, saved, again)).collect::<Vec<_>>(),
         "signatures": findings.signatures.iter()
             .map(|((scenario, invariant), signature)| json!({
                 "scenario": scenario, "invariant": invariant, "seeds": signature.seeds,
-                "soonest": failure(&signature.quickest, saved),
+                "soonest": failure(&signature.quickest, saved, again),
             })).collect::<Vec<_>>(),
         "mismatches": findings.mismatches.iter().map(|one| json!({
             "scenario": one.scenario, "seed": one.seed, "between": one.between,
@@ -110,7 +98,7 @@ fn object(findings: &Findings, saved: &Saved) -> Map<String, Value> {
         })).collect::<Vec<_>>(),
         "stuck": findings.stuck.map(|Stuck { scenario, seed, after }| json!({
             "scenario": scenario.name(), "seed": seed, "seconds": after.as_secs_f64(),
-            "replay": replay_line(scenario.name(), seed),
+            "replay": again.command(scenario.name(), seed, None),
         })),
         "scenarios": findings.scenarios.iter().map(|(name, sums)| {
             let mut object = tally(sums, findings.wall);
@@ -156,8 +144,9 @@ fn tally(tally: &Tally, wall: Duration) -> Map<String, Value> {
     }
 }
 
-fn failure(failure: &Failure, saved: &Saved) -> Value {
+fn failure(failure: &Failure, saved: &Saved, again: Again<'_>) -> Value {
     let Failure { scenario, seed, invariant, what, at, event, bundle, repeats, .. } = failure;
+    let path = saved.get(&bundle.plan_hash);
     json!({
         "scenario": scenario,
         "seed": seed,
@@ -167,12 +156,8 @@ fn failure(failure: &Failure, saved: &Saved) -> Value {
         "event": event,
         "repeats": repeats,
         "trace_hash": bundle.verdict.as_ref().map(|verdict| &verdict.trace_hash),
-        "bundle": saved.get(&((*scenario).to_owned(), *seed)),
-        "replay": replay_line(scenario, *seed),
+        "bundle": path,
+        "replay": again.command(scenario, *seed, path),
         "format": bundle::FORMAT,
     })
-}
-
-fn replay_line(scenario: &str, seed: u64) -> String {
-    format!("{} replay {scenario} {seed}", identity::invocation())
 }

@@ -36,9 +36,9 @@ struct Suite {
 }
 
 /// The file of a campaign that ended, or of merged parts; `missing` is what these lack, in words.
-pub(crate) fn file(findings: &Findings, saved: &Saved, missing: &[String]) -> String {
+pub(crate) fn file(findings: &Findings, saved: &Saved, missing: &[String], again: Again<'_>) -> String {
     let mut suites: Vec<Suite> =
-        findings.scenarios.iter().map(|(name, tally)| suite(findings, saved, name, tally)).collect();
+        findings.scenarios.iter().map(|(name, tally)| suite(findings, saved, name, tally, again)).collect();
     if !missing.is_empty() {
         let outcome = Outcome::Erred(
             format!("missing: {}", missing.join("; ")),
@@ -59,7 +59,7 @@ pub(crate) fn unfinished() -> String {
     xml(&[Suite { name: CAMPAIGN.to_owned(), properties: Vec::new(), cases }], None)
 }
 
-fn suite(findings: &Findings, saved: &Saved, name: &str, tally: &Tally) -> Suite {
+fn suite(findings: &Findings, saved: &Saved, name: &str, tally: &Tally, again: Again<'_>) -> Suite {
     let properties = vec![
         ("seeds", tally.seeds.to_string()),
         ("failures", tally.failures.to_string()),
@@ -68,13 +68,13 @@ fn suite(findings: &Findings, saved: &Saved, name: &str, tally: &Tally) -> Suite
         ("trace_hash_sum", format!("{:032x}", tally.trace_hash)),
     ];
     let cases = vec![
-        Case { name: "holds", outcome: holds(findings, saved, name, tally) },
-        Case { name: "repeats", outcome: repeats(findings, name, tally) },
+        Case { name: "holds", outcome: holds(findings, saved, name, tally, again) },
+        Case { name: "repeats", outcome: repeats(findings, name, tally, again) },
     ];
     Suite { name: name.to_owned(), properties, cases }
 }
 
-fn holds(findings: &Findings, saved: &Saved, name: &str, tally: &Tally) -> Outcome {
+fn holds(findings: &Findings, saved: &Saved, name: &str, tally: &Tally, again: Again<'_>) -> Outcome {
     let (mut short, mut kinds, mut screens) = (Vec::new(), Vec::new(), String::new());
     for ((scenario, invariant), signature) in &findings.signatures {
         if scenario != &name {
@@ -88,13 +88,13 @@ fn holds(findings: &Findings, saved: &Saved, name: &str, tally: &Tally) -> Outco
             first.what
         ));
         kinds.push(invariant.as_str());
-        screens.push_str(&report::failure(signature, saved, Paint(false), Again::Seed));
+        screens.push_str(&report::failure(signature, saved, Paint(false), again));
     }
     let stuck = findings.stuck.as_ref().filter(|stuck| stuck.scenario.name() == name);
     if let Some(stuck) = stuck {
         short.push(format!("seed {} does not end", stuck.seed));
         kinds.push("stuck");
-        screens.push_str(&report::stuck(stuck, Paint(false)));
+        screens.push_str(&report::stuck(stuck, Paint(false), again));
     }
     match short.is_empty() {
         true if tally.seeds == 0 => Outcome::Skipped("no seed of it was run".to_owned()),
@@ -103,7 +103,7 @@ fn holds(findings: &Findings, saved: &Saved, name: &str, tally: &Tally) -> Outco
     }
 }
 
-fn repeats(findings: &Findings, name: &str, tally: &Tally) -> Outcome {
+fn repeats(findings: &Findings, name: &str, tally: &Tally, again: Again<'_>) -> Outcome {
     if tally.rerun_mismatches == 0 {
         return match tally.rerun_checked {
             0 => Outcome::Skipped("no seed of it was run twice".to_owned()),
@@ -115,7 +115,7 @@ fn repeats(findings: &Findings, name: &str, tally: &Tally) -> Outcome {
         .iter()
         .filter(|mismatch| mismatch.scenario == name)
         .take(1)
-        .map(|mismatch| report::mismatch(mismatch, Paint(false)))
+        .map(|mismatch| report::mismatch(mismatch, Paint(false), again))
         .collect();
     let short = format!("two runs of {} differed", count(tally.rerun_mismatches, "seed"));
     Outcome::Failed(short, "mismatch".to_owned(), screens)

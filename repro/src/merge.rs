@@ -6,7 +6,7 @@
 use crate::campaign::{Findings, Sums};
 use crate::cli::{self, Merge};
 use crate::json;
-use crate::report::{self, Saved};
+use crate::report::{self, Again, Saved};
 use crate::scenarios::printed;
 use crate::seeds::{Shard, Span};
 use crate::state::{FILE, Kept};
@@ -68,7 +68,7 @@ pub(crate) fn merge(
         printed(console, &text)?;
     }
     let absent = if is_lacking { missing.as_slice() } else { &[] };
-    options.ci.tell(findings, &saved, absent, options.json, console)?;
+    options.ci.tell(findings, &saved, absent, Again::Seed, options.json, console)?;
     if is_lacking {
         console.note(
             "error: nothing broke, but parts of the campaign are missing; run them, or judge what is there with \
@@ -303,7 +303,7 @@ fn bundles(merged: &Merged) -> Saved {
             for failure in signature.examples.iter().chain([&signature.quickest]) {
                 let path: &Path = &directory.join(failure.bundle.file_name());
                 if path.exists() {
-                    saved.insert((failure.scenario.to_owned(), failure.seed), path.to_owned());
+                    saved.insert(failure.bundle.plan_hash.clone(), path.to_owned());
                 }
             }
         }

@@ -8,7 +8,7 @@ use crate::files;
 use crate::identity::Identity;
 use crate::panics::quietly;
 use crate::recorded::{Found, Recorded};
-use crate::report;
+use crate::report::{self, Again};
 use crate::rerun::{self, Difference, Mismatch, Reference, Subject};
 use crate::scenarios::{self, printed};
 use crate::seeds;
@@ -58,13 +58,14 @@ pub(crate) fn replay(
     let differences = case.bundle.as_ref().map_or_else(Vec::new, |bundle| warn(bundle, console));
     let paint = console.paint();
     let Case { scenario, seed, .. } = case;
+    let again = if case.bundle.is_some() { Again::File(&options.what) } else { Again::Seed };
 
     let (collect, until) = (options.events.is_some(), options.until_time()?);
     let plan = case.plan.clone();
     let ran = guarded(options.watchdog, move || run(scenario, seed, &plan, collect, until))?;
     let Some(replayed) = ran else {
         let stuck = crate::campaign::Stuck { scenario, seed, after: options.watchdog };
-        printed(console, &report::stuck(&stuck, paint))?;
+        printed(console, &report::stuck(&stuck, paint, again))?;
         return Ok(1);
     };
     let replayed = replayed?;
@@ -136,7 +137,7 @@ pub(crate) fn replay(
         }
     }
     if let Some(mismatch) = mismatch {
-        printed(console, &format!("\n{}", report::mismatch(&mismatch, paint)))?;
+        printed(console, &format!("\n{}", report::mismatch(&mismatch, paint, again)))?;
         return Ok(3);
     }
     if options.check && is_another_build_s {

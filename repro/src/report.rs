@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-/// Where the bundle of a scenario and seed was written.
-pub(crate) type Saved = BTreeMap<(String, u64), PathBuf>;
+/// Where bundles were written, by their plans' hashes: of one scenario and seed there may be several plans, bred ones.
+pub(crate) type Saved = BTreeMap<String, PathBuf>;
 
 /// The tables of a campaign.
 fn tables(findings: &Findings, paint: Paint) -> String {
@@ -163,26 +163,35 @@ pub(crate) enum Again<'a> {
     Seed,
     /// This program replays the bundle: the plan may not be the one that the seed draws.
     Bundle,
+    /// This program replays this bundle.
+    File(&'a str),
     /// A test replays the seed; this is the command that runs it.
     Test(&'a str),
 }
 
 impl Again<'_> {
-    fn line(self, scenario: &str, seed: u64, path: Option<&PathBuf>) -> String {
-        match (self, path) {
-            (Again::Test(command), _) => format!("SEEDFAST_SEED={seed} {command}"),
-            (Again::Bundle, Some(path)) => format!("{} replay {}", identity::invocation(), path.display()),
-            (Again::Seed | Again::Bundle, _) => {
-                format!("{} replay {scenario} {seed}", identity::invocation())
-            }
+    /// The command, if there is one: without its bundle, a schedule that may be a bred one is lost.
+    pub(crate) fn command(self, scenario: &str, seed: u64, path: Option<&PathBuf>) -> Option<String> {
+        match self {
+            Again::Test(command) => Some(format!("SEEDFAST_SEED={seed} {command}")),
+            Again::Seed => Some(format!("{} replay {scenario} {seed}", identity::invocation())),
+            Again::Bundle => path.map(|path| format!("{} replay {}", identity::invocation(), path.display())),
+            Again::File(file) => Some(format!("{} replay {file}", identity::invocation())),
         }
     }
 
+    /// The same, or what to do instead.
+    pub(crate) fn line(self, scenario: &str, seed: u64, path: Option<&PathBuf>) -> String {
+        let command = self.command(scenario, seed, path);
+        command
+            .unwrap_or_else(|| "run the campaign again: the seed alone may draw another schedule".to_owned())
+    }
+
     /// The same for two runs that differed.
-    fn check(self, scenario: &str, seed: u64) -> String {
+    pub(crate) fn check(self, scenario: &str, seed: u64) -> String {
         let line = self.line(scenario, seed, None);
-        // A test runs its seed twice anyway.
-        if matches!(self, Again::Test(_)) { line } else { format!("{line} --check") }
+        // A test runs its seed twice anyway, and so does a campaign.
+        if matches!(self, Again::Test(_) | Again::Bundle) { line } else { format!("{line} --check") }
     }
 }
 
@@ -197,7 +206,7 @@ pub(crate) fn failures_as(findings: &Findings, saved: &Saved, paint: Paint, agai
     for (scenario, tally) in &findings.scenarios {
         let mut of_scenario = findings.mismatches.iter().filter(|one| one.scenario == *scenario);
         let Some(first) = of_scenario.next() else { continue };
-        text.push_str(&mismatch_as(first, paint, again));
+        text.push_str(&mismatch(first, paint, again));
         let others: Vec<u64> = of_scenario.take(OTHERS).map(|one| one.seed).collect();
         if !others.is_empty() {
             let others = with_more(&others, tally.rerun_mismatches - 1);
@@ -206,7 +215,7 @@ pub(crate) fn failures_as(findings: &Findings, saved: &Saved, paint: Paint, agai
         text.push('\n');
     }
     if let Some(stuck) = &findings.stuck {
-        text.push_str(&stuck_as(stuck, paint, again));
+        text.push_str(&self::stuck(stuck, paint, again));
     }
     for signature in findings.signatures.values() {
         text.push_str(&failure(signature, saved, paint, again));
@@ -250,7 +259,7 @@ pub(crate) fn failure(signature: &Signature, saved: &Saved, paint: Paint, again_
         }
     }
     text.push('\n');
-    let path = saved.get(&((*scenario).to_owned(), *seed));
+    let path = saved.get(&bundle.plan_hash);
     text.push_str(&how_to_replay(scenario, *seed, path, paint, again_by));
     if !repeats {
         text.push_str("  unreliable   the bundle is: a replay of it may show something else, or nothing\n");
@@ -260,10 +269,10 @@ pub(crate) fn failure(signature: &Signature, saved: &Saved, paint: Paint, again_
         let _ = writeln!(text, "  the same broke in {}", with_more(&seeds, signature.seeds - 1));
     }
     let quickest = &signature.quickest;
-    if quickest.seed != *seed {
+    if quickest.bundle.plan_hash != bundle.plan_hash {
         let after = count(quickest.event, "event");
         let _ = writeln!(text, "  soonest      seed {} broke after {after}", quickest.seed);
-        if let Some(path) = saved.get(&((*scenario).to_owned(), quickest.seed)) {
+        if let Some(path) = saved.get(&quickest.bundle.plan_hash) {
             let _ = writeln!(text, "  its bundle   {}", path.display());
         }
     }
@@ -342,11 +351,7 @@ pub(crate) fn difference(difference: &Difference, paint: Paint) -> String {
 }
 
 /// Two runs that differed, with both sides of the first event that does.
-pub(crate) fn mismatch(mismatch: &Mismatch, paint: Paint) -> String {
-    mismatch_as(mismatch, paint, Again::Seed)
-}
-
-fn mismatch_as(mismatch: &Mismatch, paint: Paint, again: Again<'_>) -> String {
+pub(crate) fn mismatch(mismatch: &Mismatch, paint: Paint, again: Again<'_>) -> String {
     let Mismatch { scenario, seed, between, difference } = mismatch;
     let mut text = format!(
         "{}  {scenario}, seed {seed}: two runs of one seed differed\n\n  {between}\n",
@@ -365,11 +370,7 @@ fn mismatch_as(mismatch: &Mismatch, paint: Paint, again: Again<'_>) -> String {
 }
 
 /// A seed that never came to an end.
-pub(crate) fn stuck(stuck: &Stuck, paint: Paint) -> String {
-    stuck_as(stuck, paint, Again::Seed)
-}
-
-fn stuck_as(stuck: &Stuck, paint: Paint, again: Again<'_>) -> String {
+pub(crate) fn stuck(stuck: &Stuck, paint: Paint, again: Again<'_>) -> String {
     let (scenario, seed) = (stuck.scenario.name(), stuck.seed);
     format!(
         "{}  {scenario}, seed {seed}\n\n  it has been running for {}, which the watchdog takes for a turn that loops \

@@ -104,7 +104,7 @@ pub(crate) fn run(
     let failures = report::failures_as(&findings, &saved, console.paint(), again);
     if options.json {
         console.note(&report::failures_as(&findings, &saved, crate::text::Paint(false), again));
-        printed(console, &json::findings(&setting, &findings, &saved, &small, bred))?;
+        printed(console, &json::findings(&setting, &findings, &saved, &small, bred, again))?;
     } else {
         let mut text = report::summary(&setting, &findings, console.paint());
         text.push_str(&bred.map_or_else(String::new, |bred| bred.line()));
@@ -113,7 +113,7 @@ pub(crate) fn run(
         text.push_str(&report::verdict(&findings, console.paint()));
         printed(console, &text)?;
     }
-    options.ci.tell(&findings, &saved, &[], options.json, console)?;
+    options.ci.tell(&findings, &saved, &[], again, options.json, console)?;
     match trouble {
         Some(trouble) => Err(trouble),
         None => Ok(findings.exit_code()),
@@ -213,8 +213,7 @@ impl<'a> Shelf<'a> {
     }
 
     fn put(&mut self, bundle: &Bundle) {
-        let key = (bundle.scenario.clone(), bundle.seed);
-        if self.saved.contains_key(&key) {
+        if self.saved.contains_key(&bundle.plan_hash) {
             return;
         }
         let directory = self.directory;
@@ -236,7 +235,7 @@ impl<'a> Shelf<'a> {
             .and_then(|()| files::write(&path, bundle.to_text()?.as_bytes()));
         match written {
             Ok(()) => {
-                self.saved.insert(key, path);
+                self.saved.insert(bundle.plan_hash.clone(), path);
             }
             Err(trouble) => {
                 self.trouble.get_or_insert(trouble);

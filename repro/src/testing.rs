@@ -262,7 +262,7 @@ fn save(findings: &Findings, directory: &Path) -> (Saved, Option<Trouble>) {
         std::fs::create_dir_all(directory)
             .map_err(|error| Trouble::new(format!("cannot create {}: {error}", directory.display())))?;
         files::write(&path, bundle.to_text()?.as_bytes())?;
-        saved.insert((bundle.scenario.clone(), bundle.seed), path);
+        saved.insert(bundle.plan_hash.clone(), path);
         Ok(())
     };
     for failure in findings.signatures.values().flat_map(|signature| &signature.examples) {

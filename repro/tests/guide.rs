@@ -2,7 +2,7 @@
 
 mod fakes;
 
-use fakes::{Scratch, seedfast_over};
+use fakes::{Scratch, read, seedfast_over};
 use seedfast_scenarios::library::EVERYTHING;
 use seedfast_scenarios::toy::{TOY, TOY_DOUBLE_VOTE};
 use seedfast_sim::Scenario;
@@ -54,6 +54,30 @@ fn every_bundle_replays_as_it_was_seen() {
         assert_eq!(code, 1, "{text}");
         assert!(text.contains(one["invariant"].as_str().expect("it is named")), "{text}");
         assert!(text.contains(one["trace_hash"].as_str().expect("it is known")), "{text}");
+    }
+}
+
+#[test]
+fn whoever_is_told_of_a_find_is_told_of_its_bundle() {
+    let scratch = Scratch::new("guided-told");
+    let file = scratch.file("junit.xml");
+    let flags =
+        ["--seeds", "40..1000", "--keep-going", "--annotate", "--junit", &file, "--out", scratch.path()];
+    let (code, found) = guided(&[&["toy-double-vote"], &flags[..]].concat());
+    assert_eq!(code, 1);
+    let (_, shown) = seedfast(&[&["run", "toy-double-vote", "--guide", "--no-shrink"], &flags[..]].concat());
+    let notes: String = shown.lines().filter(|line| line.starts_with("::error ")).collect();
+    let junit = String::from_utf8(read(&file)).expect("it is text");
+    for told in [&shown, &notes, &junit, &found.to_string()] {
+        assert!(told.contains("-guided-") && !told.contains("replay toy-double-vote"), "{told}");
+    }
+    for signature in found["signatures"].as_array().expect("a list") {
+        let soonest = &signature["soonest"];
+        let bundle = soonest["bundle"].as_str().expect("it was written");
+        assert!(soonest["replay"].as_str().is_some_and(|line| line.ends_with(bundle)), "{soonest}");
+        let (code, text) = seedfast(&["replay", bundle]);
+        assert_eq!(code, 1, "{text}");
+        assert!(text.contains(soonest["trace_hash"].as_str().expect("it is known")), "{text}");
     }
 }
 
