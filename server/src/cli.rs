@@ -1,10 +1,11 @@
 //! The command line.
 
-use crate::cluster::{Address, Cluster};
+use crate::cluster::{Address, Cluster, Replica};
 use crate::log::Log;
 use crate::offline;
 use crate::record;
 use crate::size;
+use crate::trouble::Trouble;
 use clap::{Args, Parser, Subcommand};
 use seedfast_core::NodeId;
 use std::path::PathBuf;
@@ -39,9 +40,9 @@ pub(crate) enum Command {
     Restore(offline::cli::Restore),
 }
 
-/// What `format` is told.
+/// Which replica of which cluster.
 #[derive(Args)]
-pub(crate) struct Format {
+pub(crate) struct Who {
     /// The number of this replica, 0 to 63
     #[arg(long, value_name = "N", value_parser = node)]
     pub(crate) id: NodeId,
@@ -49,6 +50,23 @@ pub(crate) struct Format {
     /// is not 1000 ports above: 1=10.0.0.1:7101/6379
     #[arg(long, value_name = "LIST")]
     pub(crate) cluster: Cluster,
+}
+
+impl Who {
+    /// This replica, as the cluster knows it.
+    ///
+    /// # Errors
+    /// The cluster does not know it.
+    pub(crate) fn replica(&self) -> Result<&Replica, Trouble> {
+        self.cluster.replica(self.id).map_err(Trouble::usage)
+    }
+}
+
+/// What `format` is told.
+#[derive(Args)]
+pub(crate) struct Format {
+    #[command(flatten)]
+    pub(crate) who: Who,
     /// The data directory to make; it must not exist, or be empty
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
@@ -70,12 +88,8 @@ pub(crate) struct Format {
 /// What `serve` is told.
 #[derive(Args)]
 pub(crate) struct Serve {
-    /// The number of this replica
-    #[arg(long, value_name = "N", value_parser = node)]
-    pub(crate) id: NodeId,
-    /// All replicas, as for `format`
-    #[arg(long, value_name = "LIST")]
-    pub(crate) cluster: Cluster,
+    #[command(flatten)]
+    pub(crate) who: Who,
     /// The data directory
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
@@ -122,7 +136,7 @@ pub(crate) struct Local {
     pub(crate) log: Log,
 }
 
-pub(crate) fn node(text: &str) -> Result<NodeId, String> {
+fn node(text: &str) -> Result<NodeId, String> {
     match text.parse() {
         Ok(number @ 0..=63) => Ok(NodeId(number)),
         _ => Err("replicas have numbers from 0 to 63".into()),

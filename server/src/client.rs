@@ -5,7 +5,8 @@
 
 use seedfast_core::client::{Request, Response, Status, Verb};
 use seedfast_core::{NodeId, SessionId};
-use seedfast_kv::native::frame::{put_request, take_answer};
+use seedfast_kv::native::frame::put_request;
+use seedfast_kv::native::way::{Way, take_answer_to};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -39,10 +40,7 @@ impl std::error::Error for Failed {}
 
 /// One client, with a session of its own.
 pub struct Client {
-    places: Vec<(NodeId, String)>,
-    /// Whom it asks: an index of `places`.
-    at: usize,
-    stream: Option<(TcpStream, Vec<u8>)>,
+    way: Way<String, TcpStream>,
     session: Option<SessionId>,
     sequence: u64,
     questions: u64,
@@ -68,8 +66,7 @@ impl Client {
     /// # Panics
     /// If there is none.
     pub fn new(places: Vec<(NodeId, String)>) -> Self {
-        assert!(!places.is_empty(), "a client must know a replica");
-        Client { places, at: 0, stream: None, session: None, sequence: 0, questions: 0 }
+        Client { way: Way::new(places, 0), session: None, sequence: 0, questions: 0 }
     }
 
     /// Has a command carried out, exactly once; the state machine's reply.
@@ -164,17 +161,15 @@ impl Client {
         let mut frame = Vec::new();
         put_request(&mut frame, session, sequence, &request);
         let deadline = until.min(Instant::now() + ATTEMPT);
-        if let Err(why) = self.connect(deadline) {
-            let place = &self.places[self.at].1;
-            let why = format!("{place}: {why}");
-            self.turn_to(None);
+        if let Err(why) = self.way.open(|place| connect(place, deadline)) {
+            let why = format!("{}: {why}", self.way.place());
+            self.way.turn_to(None);
             return Tried::NotNow(why);
         }
-        match self.exchange(&frame, sequence, deadline) {
+        match self.exchange(&frame, session, sequence, deadline) {
             Err(why) => {
-                let place = &self.places[self.at].1;
-                let why = format!("{place}: {why}");
-                self.turn_to(None);
+                let why = format!("{}: {why}", self.way.place());
+                self.way.turn_to(None);
                 Tried::InDoubt(why)
             }
             Ok(answer) => self.judge(&answer),
@@ -183,18 +178,18 @@ impl Client {
 
     fn judge(&mut self, answer: &[u8]) -> Tried {
         let Ok(Response { status, leader, session, payload, .. }) = Response::decode(answer) else {
-            self.turn_to(None);
+            self.way.turn_to(None);
             return Tried::InDoubt("an answer makes no sense".into());
         };
         match status {
             Status::Done => Tried::Answered { session, payload: payload.to_vec() },
             Status::NotLeader => {
-                self.turn_to(leader);
+                self.way.turn_to(leader);
                 Tried::NotNow("no leader was found".into())
             }
             Status::Overloaded => Tried::NotNow("the replicas have no room".into()),
             Status::InDoubt => {
-                self.turn_to(leader);
+                self.way.turn_to(leader);
                 Tried::InDoubt("the leader changed".into())
             }
             Status::SessionUnknown => Tried::SessionUnknown,
@@ -202,46 +197,21 @@ impl Client {
         }
     }
 
-    /// Another node is asked next: `node`, or whoever follows in the list.
-    fn turn_to(&mut self, node: Option<NodeId>) {
-        let known = node.and_then(|node| self.places.iter().position(|(known, _)| *known == node));
-        if known != Some(self.at) {
-            self.stream = None;
-            self.at = known.unwrap_or((self.at + 1) % self.places.len());
-        }
-    }
-
-    fn connect(&mut self, deadline: Instant) -> io::Result<()> {
-        if self.stream.is_some() {
-            return Ok(());
-        }
-        let mut last = io::Error::other("it has no address");
-        for address in self.places[self.at].1.to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, left(deadline)?) {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    self.stream = Some((stream, Vec::new()));
-                    return Ok(());
-                }
-                Err(why) => last = why,
-            }
-        }
-        Err(last)
-    }
-
-    fn exchange(&mut self, frame: &[u8], sequence: u64, deadline: Instant) -> io::Result<Vec<u8>> {
-        let Some((stream, came)) = &mut self.stream else { return Err(io::ErrorKind::NotConnected.into()) };
+    fn exchange(
+        &mut self,
+        frame: &[u8],
+        session: SessionId,
+        sequence: u64,
+        deadline: Instant,
+    ) -> io::Result<Vec<u8>> {
+        let Some((stream, came)) = self.way.stream() else { return Err(io::ErrorKind::NotConnected.into()) };
         stream.set_write_timeout(Some(left(deadline)?))?;
         stream.write_all(frame)?;
         let mut bytes = vec![0; 16 << 10];
         loop {
-            let answer = take_answer(came).map_err(|_| io::Error::other("what came is no answer"))?;
-            if let Some(answer) = answer {
-                let ours = Response::decode(&answer).is_ok_and(|response| response.sequence == sequence);
-                if ours {
-                    return Ok(answer.to_vec());
-                }
-                continue;
+            let answer = take_answer_to(came, session, sequence);
+            if let Some(answer) = answer.map_err(|_| io::Error::other("what came is no answer"))? {
+                return Ok(answer.to_vec());
             }
             stream.set_read_timeout(Some(left(deadline)?))?;
             match stream.read(&mut bytes)? {
@@ -250,6 +220,20 @@ impl Client {
             }
         }
     }
+}
+
+fn connect(place: &str, deadline: Instant) -> io::Result<TcpStream> {
+    let mut last = io::Error::other("it has no address");
+    for address in place.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, left(deadline)?) {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Err(why) => last = why,
+        }
+    }
+    Err(last)
 }
 
 fn left(deadline: Instant) -> io::Result<Duration> {

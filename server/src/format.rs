@@ -64,8 +64,9 @@ fn layout(geometry: &Geometry) -> core_journal::Options {
 /// # Errors
 /// What makes no sense or does not work; then everything is as it was.
 pub(crate) fn run(options: &cli::Format) -> Result<(), Trouble> {
-    let cli::Format { id, cluster, data, name, size, nvm, replacement } = options;
-    cluster.replica(*id).map_err(Trouble::usage)?;
+    let cli::Format { who, data, name, size, nvm, replacement } = options;
+    who.replica()?;
+    let cli::Who { id, cluster } = who;
     let identity = Identity {
         cluster: cluster.id(name.as_deref(), *size),
         name: name.clone(),

@@ -36,7 +36,7 @@ const UNDER_WAY: usize = 1024;
 pub(crate) fn run(options: cli::Serve) -> Result<(), Trouble> {
     options.log.begin();
     // One thread does everything: each line of the log says whose it is.
-    let _span = error_span!("replica", node = options.id.0).entered();
+    let _span = error_span!("replica", node = options.who.id.0).entered();
     let identity = Identity::read(&options.data)?;
     check(&options, &identity)?;
     let runtime = Options::new().busy_poll(options.busy_poll);
@@ -49,9 +49,10 @@ pub(crate) fn run(options: cli::Serve) -> Result<(), Trouble> {
 
 /// Whether the data directory is the one that was asked for, and whole as far as its size tells.
 fn check(options: &cli::Serve, identity: &Identity) -> Result<(), Trouble> {
-    let cli::Serve { id, cluster, data, .. } = options;
+    let cli::Serve { who, data, .. } = options;
     let at = data.display();
-    cluster.replica(*id).map_err(Trouble::usage)?;
+    who.replica()?;
+    let cli::Who { id, cluster } = who;
     if identity.cluster != cluster.id(identity.name.as_deref(), identity.size) {
         let why = match same_members(cluster, identity) {
             true => "which follows from other addresses",
@@ -112,8 +113,9 @@ enum Next {
 
 /// A whole replica on `runtime`, until it ends.
 async fn node(runtime: RealRuntime, options: cli::Serve, identity: Identity) -> Result<Next, Trouble> {
-    let cli::Serve { id, cluster, data, .. } = &options;
-    let me = cluster.replica(*id).map_err(Trouble::usage)?;
+    let cli::Serve { who, data, .. } = &options;
+    let me = who.replica()?;
+    let cli::Who { id, cluster } = who;
     // Everything that can be in somebody's way is had before anything begins.
     let device = device(&runtime, &identity, data).await?;
     let here = options.listen.as_ref().unwrap_or(&me.clients);
@@ -194,9 +196,9 @@ fn settings(options: &cli::Serve, identity: &Identity) -> Settings {
     };
     Settings {
         cluster: identity.cluster,
-        node: options.id,
+        node: options.who.id,
         group: GROUP,
-        members: options.cluster.replicas.iter().map(member).collect(),
+        members: options.who.cluster.replicas.iter().map(member).collect(),
         version: env!("CARGO_PKG_VERSION"),
         limits: server::Limits::DEFAULT,
     }

@@ -1,10 +1,8 @@
 //! The command line of what is done to a data directory that nobody serves from.
 
-use crate::cli::{name, node};
-use crate::cluster::Cluster;
+use crate::cli::{Who, name};
 use crate::size;
 use clap::{ArgGroup, Args};
-use seedfast_core::NodeId;
 use std::path::PathBuf;
 
 const CODES: &str = "Exit codes: 0 sound; 1 something is wrong with it, as the output says; 2 wrong usage, no journal, or a \
@@ -79,12 +77,8 @@ pub(crate) struct Restore {
     /// The data directory to make; it must not exist, or be empty
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// The number of this replica, 0 to 63
-    #[arg(long, value_name = "N", value_parser = node)]
-    pub(crate) id: NodeId,
-    /// All replicas, as for `format`
-    #[arg(long, value_name = "LIST")]
-    pub(crate) cluster: Cluster,
+    #[command(flatten)]
+    pub(crate) who: Who,
     /// Found a new cluster of this name
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub(crate) found: Option<String>,

@@ -194,6 +194,13 @@ pub(crate) fn listed(found: &Found<'_>) -> Record {
     }
 }
 
+/// Counts and what is counted, where there is any.
+fn counted(all: &[(u64, &str)]) -> String {
+    let some = all.iter().filter(|(count, _)| *count > 0);
+    let some: Vec<String> = some.map(|(count, name)| format!("{count} {name}")).collect();
+    some.join(", ")
+}
+
 impl Kinds {
     /// Kinds and counts, for people.
     pub(crate) fn told(&self) -> String {
@@ -205,12 +212,7 @@ impl Kinds {
             (notes, "notes"),
             (configurations, "configurations"),
         ];
-        let some: Vec<String> = all
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, name)| format!("{count} {name}"))
-            .collect();
-        some.join(", ")
+        counted(&all)
     }
 }
 
@@ -226,11 +228,6 @@ impl Aside {
             (earlier_lap, "of an earlier lap"),
             (stray, "that do not follow"),
         ];
-        let some: Vec<String> = all
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, name)| format!("{count} {name}"))
-            .collect();
-        some.join(", ")
+        counted(&all)
     }
 }

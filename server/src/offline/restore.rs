@@ -10,6 +10,7 @@ use super::dry::{self, Hands, Outcome};
 use super::history::{self, History};
 use super::medium::{Fresh, Medium, Stopped};
 use super::{cli, former, startup};
+use crate::cli::Who;
 use crate::cluster::Cluster;
 use crate::format;
 use crate::identity::{Identity, Media, journal};
@@ -68,8 +69,9 @@ pub(crate) fn run(options: &cli::Restore) -> Result<(), Trouble> {
 
 /// Who the new data directory is to belong to.
 fn identity(options: &cli::Restore, source: &Identity, archives: &[Archive]) -> Result<Identity, Trouble> {
-    let cli::Restore { id, cluster, found, replace, size, nvm, .. } = options;
-    cluster.replica(*id).map_err(Trouble::usage)?;
+    let cli::Restore { who, found, replace, size, nvm, .. } = options;
+    who.replica()?;
+    let Who { id, cluster } = who;
     let media = if *nvm { Media::Nvm } else { Media::Disk };
     let made = |cluster_id, name, size, standing| Identity {
         cluster: cluster_id,

@@ -6,7 +6,8 @@ use super::cluster::Place;
 use seedfast_core::client::{Request, Response, Status, Verb};
 use seedfast_core::random::Random;
 use seedfast_core::{NodeId, SessionId};
-use seedfast_kv::native::frame::{put_request, take_answer};
+use seedfast_kv::native::frame::put_request;
+use seedfast_kv::native::way::{Way, take_answer_to};
 use seedfast_scenarios::client::operations::{Operation, Question};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -40,11 +41,8 @@ enum Tried {
 /// A native client.
 pub(crate) struct Native {
     client: u64,
-    places: Vec<(NodeId, u16)>,
+    way: Way<u16, TcpStream>,
     random: Random,
-    /// Whom it asks: an index of `places`.
-    at: usize,
-    stream: Option<(TcpStream, Vec<u8>)>,
     session: Option<SessionId>,
     sequence: u64,
     opened: u64,
@@ -56,8 +54,8 @@ impl Native {
     pub(crate) fn new(client: u64, places: &[Place], mut random: Random) -> Self {
         let at = random.below(places.len() as u64) as usize;
         let places = places.iter().map(|place| (NodeId(place.id), place.native)).collect();
-        let (stream, session) = (None, None);
-        Native { client, places, random, at, stream, session, sequence: 0, opened: 0, onces: 0 }
+        let way = Way::new(places, at);
+        Native { client, way, random, session: None, sequence: 0, opened: 0, onces: 0 }
     }
 
     /// Asks until there is an answer, or until it may not ask again, or the time is over.
@@ -144,15 +142,15 @@ impl Native {
         let (least, most) = ATTEMPT_MILLIS;
         let most = Duration::from_millis(least + self.random.below(most - least));
         let deadline = until.min(Instant::now() + most);
-        if self.connect(deadline).is_err() {
-            self.turn_to(None);
+        if self.way.open(|port| connect(*port, deadline)).is_err() {
+            self.way.turn_to(None);
             return Tried::NotNow;
         }
         match self.exchange(&frame, session, sequence, deadline) {
             Ok(answer) => self.judge(&answer),
             Err(why) if why.kind() == io::ErrorKind::InvalidData => Tried::Nonsense(why.to_string()),
             Err(_) => {
-                self.turn_to(None);
+                self.way.turn_to(None);
                 Tried::Doubt
             }
         }
@@ -165,36 +163,17 @@ impl Native {
         match status {
             Status::Done => Tried::Done { session, payload: payload.to_vec() },
             Status::NotLeader => {
-                self.turn_to(leader);
+                self.way.turn_to(leader);
                 Tried::NotNow
             }
             Status::Overloaded => Tried::NotNow,
             Status::InDoubt => {
-                self.turn_to(leader);
+                self.way.turn_to(leader);
                 Tried::Doubt
             }
             Status::SessionUnknown | Status::Stale => Tried::Forgotten,
             Status::Malformed => Tried::Nonsense("a request was refused as malformed".into()),
         }
-    }
-
-    /// Another replica is asked next: `node`, or whoever follows.
-    fn turn_to(&mut self, node: Option<NodeId>) {
-        let known = node.and_then(|node| self.places.iter().position(|(known, _)| *known == node));
-        if known != Some(self.at) {
-            self.stream = None;
-            self.at = known.unwrap_or((self.at + 1) % self.places.len());
-        }
-    }
-
-    fn connect(&mut self, deadline: Instant) -> io::Result<()> {
-        if self.stream.is_none() {
-            let address = ([127, 0, 0, 1], self.places[self.at].1).into();
-            let stream = TcpStream::connect_timeout(&address, left(deadline)?)?;
-            stream.set_nodelay(true)?;
-            self.stream = Some((stream, Vec::new()));
-        }
-        Ok(())
     }
 
     /// Sends a frame and waits for the answer to that number; answers to others are of attempts given up.
@@ -205,20 +184,16 @@ impl Native {
         sequence: u64,
         deadline: Instant,
     ) -> io::Result<Vec<u8>> {
-        let Some((stream, came)) = &mut self.stream else { return Err(io::ErrorKind::NotConnected.into()) };
-        let senseless = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
+        let Some((stream, came)) = self.way.stream() else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
         stream.set_write_timeout(Some(left(deadline)?))?;
         stream.write_all(frame)?;
         let mut bytes = vec![0; 16 << 10];
         loop {
-            if let Some(answer) = take_answer(came).map_err(|_| senseless("what came is no answer"))? {
-                let response = Response::decode(&answer).map_err(|_| senseless("an answer is damaged"))?;
-                if response.sequence == sequence
-                    && (session == SessionId::NONE || response.session == session)
-                {
-                    return Ok(answer.to_vec());
-                }
-                continue;
+            let senseless = |_| io::Error::new(io::ErrorKind::InvalidData, "what came is no answer");
+            if let Some(answer) = take_answer_to(came, session, sequence).map_err(senseless)? {
+                return Ok(answer.to_vec());
             }
             stream.set_read_timeout(Some(left(deadline)?))?;
             match stream.read(&mut bytes)? {
@@ -227,6 +202,12 @@ impl Native {
             }
         }
     }
+}
+
+fn connect(port: u16, deadline: Instant) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), left(deadline)?)?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// How long it is until `deadline`, if that is not over.
