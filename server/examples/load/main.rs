@@ -1,8 +1,12 @@
 //! Load for a server, from one thread: so many clients, each with one question at a time, or with a few.
 //!
 //! ```text
-//! load --to HOST:PORT [--speak resp|etcd] [--get] [--clients N] [--depth N] [--value BYTES] [--keys N] [--millis N] [--busy]
+//! load --to HOST:PORT [--speak resp|etcd] [--get] [--clients N] [--connections N] [--depth N] [--value BYTES] [--keys N]
+//!      [--millis N] [--busy]
 //! ```
+//! Each client has a connection of its own, unless there are fewer connections: then clients share them, as the tasks of
+//! one program do that keeps a few channels to a server.
+//!
 //! It prints one JSON object: answers a second, latencies in microseconds as a client sees them, and what the load itself
 //! cost in processor time. Both languages go through the same ring, so that neither server is measured by a slower client.
 
@@ -42,6 +46,7 @@ struct Settings {
     etcd: bool,
     get: bool,
     clients: usize,
+    connections: usize,
     depth: usize,
     value: usize,
     keys: u64,
@@ -85,6 +90,7 @@ fn settings() -> Settings {
         etcd: false,
         get: false,
         clients: 64,
+        connections: usize::MAX,
         depth: 1,
         value: 256,
         keys: 10_000,
@@ -100,7 +106,8 @@ fn settings() -> Settings {
             "--to" => settings.to = words.next().unwrap_or_default(),
             "--speak" => settings.etcd = words.next().as_deref() == Some("etcd"),
             "--get" => settings.get = true,
-            "--clients" => settings.clients = number(&mut words) as usize,
+            "--clients" => settings.clients = number(&mut words).max(1) as usize,
+            "--connections" => settings.connections = number(&mut words) as usize,
             "--depth" => settings.depth = number(&mut words) as usize,
             "--value" => settings.value = number(&mut words) as usize,
             "--keys" => settings.keys = number(&mut words),
@@ -114,8 +121,11 @@ fn settings() -> Settings {
 
 async fn measure(runtime: RealRuntime, settings: Settings) -> Result<String, String> {
     let tally = Rc::new(RefCell::new(Tally { window: (u64::MAX, u64::MAX), ..Tally::default() }));
-    for number in 0..settings.clients {
-        let (host, settings, tally) = (runtime.clone(), settings.clone(), tally.clone());
+    let connections = settings.connections.clamp(1, settings.clients);
+    for number in 0..connections {
+        let (host, mut settings, tally) = (runtime.clone(), settings.clone(), tally.clone());
+        let sharing = (settings.clients - number).div_ceil(connections);
+        settings.depth *= sharing;
         runtime.spawn(async move {
             let ended = if settings.etcd {
                 client(&host, &settings, &tally, number as u64, etcd::Etcd::new(&settings.to)).await
@@ -126,7 +136,7 @@ async fn measure(runtime: RealRuntime, settings: Settings) -> Result<String, Str
         });
     }
     let pause = |millis| runtime.sleep(runtime.now().monotonic + Duration::from_millis(millis));
-    while tally.borrow().ready < settings.clients {
+    while tally.borrow().ready < connections {
         if let Some(why) = tally.borrow_mut().broken.take() {
             return Err(why);
         }

@@ -1,7 +1,8 @@
 //! The server beside etcd: both as three processes on this machine, on the same disk, with synced writes, asked by the
 //! same cheap load, in turns.
 //!
-//! - `kv.put_per_s.N`, `kv.put_p50_us.N`, `etcd...`: N clients, each with one put of 256 bytes at a time, and `ratio...`
+//! - `kv.put_per_s.N`, `kv.put_p50_us.N`, `etcd...`: N clients, each with one put of 256 bytes at a time and a connection of
+//!   its own, and `ratio...`; with `N.shared` the clients share 16 connections, as programs with many tasks do
 //! - `kv.set_per_s`, `kv.get_per_s`: `redis-benchmark -P 64 -c 50`; with `.256` values of that many bytes
 //! - `kv.commit_over_floor`: the median put of one client, over two round trips of sleeping processes and one data sync of
 //!   this disk; `kv.busy_over_floor`: replicas that spin, over round trips that spin
@@ -16,8 +17,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// How many clients, and how long each is measured, in milliseconds.
-const LOADS: [(u64, u64); 3] = [(1, 3000), (64, 3000), (1000, 3000)];
+/// How each load is called, how many clients it has, and over how many connections they ask.
+const LOADS: [(&str, u64, u64); 5] =
+    [("1", 1, 1), ("64", 64, 64), ("64.shared", 64, 16), ("1000", 1000, 1000), ("1000.shared", 1000, 16)];
+/// How long each is measured, in milliseconds.
+const MILLIS: &str = "3000";
 /// What `redis-benchmark` asks: the test, and its bytes.
 const PIPELINED: [(&str, u32); 4] = [("set", 3), ("get", 3), ("set", 256), ("get", 256)];
 /// How many requests each of its runs has.
@@ -61,20 +65,20 @@ pub(super) fn measure(runs: u64, figures: &mut Figures) -> Verdict {
         eprintln!("service {round}/{runs}");
         kv.start(&[])?;
         floor(&programs, &place, figures)?;
-        for (clients, millis) in LOADS {
-            let asked = puts(&programs, &kv.leader()?, "resp", clients, millis, false)?;
+        for (name, clients, connections) in LOADS {
+            let asked = puts(&programs, &kv.leader()?, "resp", clients, connections, &[])?;
             let before = kv.spent()?;
-            let again = puts(&programs, &kv.leader()?, "resp", clients, millis, false)?;
+            let again = puts(&programs, &kv.leader()?, "resp", clients, connections, &[])?;
             let spent = kv.spent()?.since(&before);
             for told in [asked, again] {
-                put_figures("kv", clients, &told, figures);
+                put_figures("kv", name, &told, figures);
             }
-            figures.add(&format!("kv.cpu_us_per_put.{clients}"), spent.cpu_us / spent.commands);
-            figures.add(&format!("kv.syscalls_per_command.{clients}"), spent.enters / spent.commands);
+            figures.add(&format!("kv.cpu_us_per_put.{name}"), spent.cpu_us / spent.commands);
+            figures.add(&format!("kv.syscalls_per_command.{name}"), spent.enters / spent.commands);
             if let Some(etcd) = &mut etcd {
                 for _ in 0..2 {
-                    let told = puts(&programs, &etcd.leader()?, "etcd", clients, millis, false)?;
-                    put_figures("etcd", clients, &told, figures);
+                    let told = puts(&programs, &etcd.leader()?, "etcd", clients, connections, &[])?;
+                    put_figures("etcd", name, &told, figures);
                 }
             }
         }
@@ -86,7 +90,7 @@ pub(super) fn measure(runs: u64, figures: &mut Figures) -> Verdict {
         figures.add("kv.memory_mib", kv.memory_mib()?);
         kv.stop();
         kv.start(&["--busy-poll"])?;
-        let told = puts(&programs, &kv.leader()?, "resp", 1, 3000, true)?;
+        let told = puts(&programs, &kv.leader()?, "resp", 1, 1, &["--busy"])?;
         figures.add("kv.busy_p50_us.1", told["p50_us"]);
         kv.stop();
         figures.add("machine.load", load());
@@ -99,9 +103,9 @@ pub(super) fn measure(runs: u64, figures: &mut Figures) -> Verdict {
 
 /// What follows from the medians.
 fn compare(figures: &mut Figures) {
-    for (clients, _) in LOADS {
+    for (load, ..) in LOADS {
         for what in ["put_per_s", "put_p50_us"] {
-            let name = |who: &str| format!("{who}.{what}.{clients}");
+            let name = |who: &str| format!("{who}.{what}.{load}");
             figures.ratio(&name("ratio"), &name("kv"), &name("etcd"));
         }
     }
@@ -120,17 +124,24 @@ fn compare(figures: &mut Figures) {
 /// Figures as a program told them.
 type Told = BTreeMap<String, f64>;
 
-fn put_figures(who: &str, clients: u64, told: &Told, figures: &mut Figures) {
+fn put_figures(who: &str, load: &str, told: &Told, figures: &mut Figures) {
     for what in ["per_s", "p50_us", "p99_us"] {
-        figures.add(&format!("{who}.put_{what}.{clients}"), told[what]);
+        figures.add(&format!("{who}.put_{what}.{load}"), told[what]);
     }
-    figures.add(&format!("{who}.put_errors.{clients}"), told["errors"]);
+    figures.add(&format!("{who}.put_errors.{load}"), told["errors"]);
 }
 
-fn puts(programs: &Programs, to: &str, speak: &str, clients: u64, millis: u64, busy: bool) -> Verdict<Told> {
+fn puts(
+    programs: &Programs,
+    to: &str,
+    speak: &str,
+    clients: u64,
+    connections: u64,
+    more: &[&str],
+) -> Verdict<Told> {
     let mut load = shell::command(&programs.load);
-    load.args(["--to", to, "--speak", speak, "--clients", &clients.to_string()]);
-    load.args(["--millis", &millis.to_string()]).args(busy.then_some("--busy"));
+    load.args(["--to", to, "--speak", speak, "--millis", MILLIS]);
+    load.args(["--clients", &clients.to_string(), "--connections", &connections.to_string()]).args(more);
     object(&mut load)
 }
 
