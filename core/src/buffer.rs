@@ -2,7 +2,7 @@
 //!
 //! A [`Pool`] hands out a [`BufferMut`]; freezing it gives a [`Buffer`], which is cheap to clone and to slice and
 //! never changes again. Whoever drops the last handle may [`recycle`](Pool::recycle) it, so that in a steady state
-//! nothing is allocated. All of it is safe code: a buffer is an `Arc<Vec<u8>>` and a range.
+//! nothing is allocated. All of it is safe code: a buffer is an `Arc<Vec<u8>>` and a range; an empty one is nothing.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -12,13 +12,14 @@ use core::ops::{Deref, DerefMut};
 /// Immutable bytes, shared by reference count.
 #[derive(Clone, Default)]
 pub struct Buffer {
-    storage: Arc<Vec<u8>>,
+    /// None for no bytes.
+    storage: Option<Arc<Vec<u8>>>,
     start: u32,
     end: u32,
 }
 
 impl Buffer {
-    /// An empty buffer.
+    /// An empty buffer; it costs nothing.
     pub fn new() -> Self {
         Self::default()
     }
@@ -45,7 +46,7 @@ impl Buffer {
 impl From<Vec<u8>> for Buffer {
     fn from(bytes: Vec<u8>) -> Self {
         let end = u32::try_from(bytes.len()).expect("a buffer holds less than 4 GiB");
-        Buffer { storage: Arc::new(bytes), start: 0, end }
+        Buffer { storage: Some(Arc::new(bytes)), start: 0, end }
     }
 }
 
@@ -53,7 +54,10 @@ impl Deref for Buffer {
     type Target = [u8];
     #[inline]
     fn deref(&self) -> &[u8] {
-        &self.storage[self.start as usize..self.end as usize]
+        match &self.storage {
+            Some(bytes) => &bytes[self.start as usize..self.end as usize],
+            None => &[],
+        }
     }
 }
 
@@ -79,8 +83,8 @@ impl fmt::Debug for Buffer {
 #[derive(Default)]
 pub struct BufferMut {
     bytes: Vec<u8>,
-    /// The reference count that [`freeze`](Self::freeze) will reuse: always unshared and empty.
-    shell: Arc<Vec<u8>>,
+    /// The reference count that [`freeze`](Self::freeze) will reuse, if there is one: unshared and empty.
+    shell: Option<Arc<Vec<u8>>>,
 }
 
 impl BufferMut {
@@ -89,14 +93,37 @@ impl BufferMut {
         Self::default()
     }
 
+    /// An empty buffer outside any pool, with room for so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        BufferMut { bytes: Vec::with_capacity(bytes), shell: None }
+    }
+
     /// Ends writing: from here on the bytes are shared and never change.
     pub fn freeze(mut self) -> Buffer {
         let end = u32::try_from(self.bytes.len()).expect("a buffer holds less than 4 GiB");
-        match Arc::get_mut(&mut self.shell) {
+        match self.shell.as_mut().and_then(Arc::get_mut) {
             Some(slot) => *slot = self.bytes,
-            None => self.shell = Arc::new(self.bytes),
+            None => self.shell = Some(Arc::new(self.bytes)),
         }
         Buffer { storage: self.shell, start: 0, end }
+    }
+}
+
+/// Emptied, to be written into again, if nobody else holds it; given back if somebody does.
+impl TryFrom<Buffer> for BufferMut {
+    type Error = Buffer;
+
+    #[inline]
+    fn try_from(mut buffer: Buffer) -> Result<Self, Buffer> {
+        match buffer.storage.as_mut().map(Arc::get_mut) {
+            None => Ok(BufferMut::default()),
+            Some(None) => Err(buffer),
+            Some(Some(storage)) => {
+                let mut bytes = core::mem::take(storage);
+                bytes.clear();
+                Ok(BufferMut { bytes, shell: buffer.storage })
+            }
+        }
     }
 }
 
@@ -136,9 +163,7 @@ impl Pool {
     /// An empty buffer to write into, a spare one if there is one.
     #[inline]
     pub fn take(&mut self) -> BufferMut {
-        self.free
-            .pop()
-            .unwrap_or_else(|| BufferMut { bytes: Vec::with_capacity(FRESH), shell: Arc::default() })
+        self.free.pop().unwrap_or_else(|| BufferMut::with_capacity(FRESH))
     }
 
     /// A frozen copy of `bytes`.
@@ -152,14 +177,12 @@ impl Pool {
     /// Gives a handle back; its storage becomes a spare one if this was the last handle.
     #[inline]
     pub fn recycle(&mut self, buffer: Buffer) {
-        let mut storage = buffer.storage;
-        if self.free.len() >= self.most || storage.capacity() == 0 || storage.capacity() > LARGEST_KEPT {
-            return;
-        }
-        if let Some(bytes) = Arc::get_mut(&mut storage) {
-            let mut bytes = core::mem::take(bytes);
-            bytes.clear();
-            self.free.push(BufferMut { bytes, shell: storage });
+        let capacity = buffer.storage.as_ref().map_or(0, |storage| storage.capacity());
+        if self.free.len() < self.most
+            && (1..=LARGEST_KEPT).contains(&capacity)
+            && let Ok(spare) = BufferMut::try_from(buffer)
+        {
+            self.free.push(spare);
         }
     }
 }

@@ -46,6 +46,8 @@ pub(crate) struct Frozen {
     current: Option<Place>,
     /// What stood at places behind `passed` at the freeze, where that has changed since; `None` for nothing.
     kept: BTreeMap<Place, Option<Value>>,
+    /// Used for one entry after the other.
+    head: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,25 +103,29 @@ impl Frozen {
 
     /// The same for one entry.
     fn entry(&mut self, place: &Place, value: &Value, room: &mut usize, out: &mut Vec<u8>) -> bool {
-        let mut head = Vec::with_capacity(9 + place.key.len());
-        let (kind, length) = match value {
+        let mut head = core::mem::take(&mut self.head);
+        head.clear();
+        let (kind, count) = match value {
             Value::String(text) => (STRING, text.as_bytes().len()),
             Value::List(list) => (LIST, list.len()),
         };
         head.u8(kind);
         head.block(&place.key);
-        head.u32(u32::try_from(length).expect("values are below 4 GiB"));
-        if self.offset < head.len() && !self.bytes(&head, room, out) {
+        head.u32(u32::try_from(count).expect("values are below 4 GiB"));
+        let behind = self.offset >= head.len() || self.bytes(&head, room, out);
+        let length = head.len();
+        self.head = head;
+        if !behind {
             return false;
         }
-        let from = self.offset - head.len();
+        let from = self.offset - length;
         let to = value.size().min(from + *room);
         match value {
             Value::String(text) => out.extend_from_slice(&text.as_bytes()[from..to]),
             Value::List(list) => list.encode_part(from, to, out),
         }
         *room -= to - from;
-        self.offset = head.len() + to;
+        self.offset = length + to;
         to == value.size()
     }
 
@@ -128,9 +134,8 @@ impl Frozen {
         while room > 0 {
             match self.part {
                 Part::Head => {
-                    let mut head = Vec::with_capacity(9);
-                    head.u8(VERSION);
-                    head.u64(self.entries);
+                    let mut head = [VERSION; 9];
+                    head[1..].copy_from_slice(&self.entries.to_le_bytes());
                     if self.bytes(&head, &mut room, out) {
                         (self.part, self.offset) = (Part::Entries, 0);
                     }
@@ -187,6 +192,7 @@ pub(crate) fn freeze(table: &mut Table) {
         passed: None,
         current: None,
         kept: BTreeMap::new(),
+        head: Vec::new(),
     }));
 }
 

@@ -51,7 +51,7 @@ impl Engine {
         let first = self.log.first();
         let forgotten = entries.iter().map(|entry| entry.slot).find(|slot| *slot < first);
         let mut run: Option<(Slot, u32)> = None;
-        for entry in entries {
+        for entry in &entries {
             let slot = entry.slot;
             if !self.vote(ballot, entry, out) {
                 continue;
@@ -65,6 +65,7 @@ impl Engine {
                 }
             }
         }
+        self.recycle_entries(entries);
         if let Some(done) = run {
             self.acknowledge(now, from, ballot, done, out);
         }
@@ -77,7 +78,7 @@ impl Engine {
     }
 
     /// Votes for one entry under `ballot`; false if it is not for this acceptor to vote on now.
-    fn vote(&mut self, ballot: Ballot, entry: Entry, out: &mut Outbox) -> bool {
+    fn vote(&mut self, ballot: Ballot, entry: &Entry, out: &mut Outbox) -> bool {
         requires!("I4", ballot >= self.promised, "a vote under {ballot} while {} is promised", self.promised);
         requires!("I20", !self.amnesiac, "an amnesiac is to vote under {ballot}");
         let slot = entry.slot;
@@ -98,7 +99,7 @@ impl Engine {
         if let Ok(time) = batch::time_of(&entry.value) {
             self.last_time = self.last_time.max(time);
         }
-        let value = Value { id: entry.id, bytes: entry.value };
+        let value = Value { id: entry.id, bytes: self.log.keep(&entry.value) };
         let position = self.journal.vote(slot, ballot, &value, out);
         out.sometimes(slot > self.log.end(), "an acceptor voted out of order");
         self.log.vote(slot, ballot, value, position);

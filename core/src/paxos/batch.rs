@@ -7,11 +7,11 @@
 //! A batch without commands is a no-op. `time` is the hybrid timestamp that its commands carry.
 
 use super::ValueId;
-use crate::buffer::{Buffer, BufferMut};
 use crate::client::Verb;
 use crate::codec::{Malformed, Reader, Write};
 use crate::id::SessionId;
 use crate::time::WallTime;
+use alloc::vec::Vec;
 use xxhash_rust::xxh3::xxh3_64;
 
 const HEADER: usize = 12;
@@ -29,18 +29,15 @@ pub(crate) struct Command<'a> {
     pub(crate) payload: &'a [u8],
 }
 
-/// A batch being filled.
+/// A batch being filled, again and again in the same place.
 pub(crate) struct Builder {
-    bytes: BufferMut,
+    bytes: Vec<u8>,
     count: u32,
 }
 
 impl Builder {
-    pub(crate) fn new(mut bytes: BufferMut) -> Self {
-        bytes.clear();
-        bytes.u64(0);
-        bytes.u32(0);
-        Builder { bytes, count: 0 }
+    pub(crate) fn new() -> Self {
+        Builder { bytes: Vec::from([0; HEADER]), count: 0 }
     }
 
     pub(crate) fn count(&self) -> u32 {
@@ -63,12 +60,14 @@ impl Builder {
         self.count += 1;
     }
 
-    /// Ends the batch with its timestamp.
-    pub(crate) fn seal(mut self, time: WallTime) -> (ValueId, Buffer) {
+    /// Ends the batch with its timestamp, hands it to `keep`, and begins the next one.
+    pub(crate) fn seal<T>(&mut self, time: WallTime, keep: impl FnOnce(&[u8]) -> T) -> (ValueId, T) {
         self.bytes[..COUNT_AT].copy_from_slice(&time.0.to_le_bytes());
         self.bytes[COUNT_AT..HEADER].copy_from_slice(&self.count.to_le_bytes());
-        let id = ValueId(xxh3_64(&self.bytes));
-        (id, self.bytes.freeze())
+        let sealed = (ValueId(xxh3_64(&self.bytes)), keep(&self.bytes));
+        self.bytes.truncate(HEADER);
+        self.count = 0;
+        sealed
     }
 }
 
@@ -139,10 +138,12 @@ mod tests {
             verb: Verb::Command,
             payload: b"append",
         };
-        let mut builder = Builder::new(BufferMut::new());
+        let mut builder = Builder::new();
+        builder.push(&Command { sequence: 1, ..command });
+        builder.seal(WallTime(76), |_| ());
         builder.push(&command);
         builder.push(&Command { sequence: 3, payload: b"", ..command });
-        let (id, bytes) = builder.seal(WallTime(77));
+        let (id, bytes) = builder.seal(WallTime(77), <[u8]>::to_vec);
         assert_eq!(id, ValueId(xxh3_64(&bytes)));
         assert_eq!(time_of(&bytes), Ok(WallTime(77)));
         let mut commands = Commands::of(&bytes).unwrap();
@@ -153,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_batch_cut_short_is_malformed() {
-        let mut builder = Builder::new(BufferMut::new());
+        let mut builder = Builder::new();
         builder.push(&Command {
             session: SessionId(1),
             sequence: 1,
@@ -161,7 +162,7 @@ mod tests {
             verb: Verb::Command,
             payload: b"append",
         });
-        let (_, bytes) = builder.seal(WallTime(0));
+        let (_, bytes) = builder.seal(WallTime(0), <[u8]>::to_vec);
         for end in 0..bytes.len() {
             let whole = Commands::of(&bytes[..end])
                 .and_then(|commands| commands.collect::<Result<alloc::vec::Vec<_>, _>>());

@@ -88,6 +88,8 @@ pub(crate) struct Engine {
     /// The timer that ends the journal's rest is set.
     resting: bool,
     spare_waiters: Vec<Vec<Waiter>>,
+    /// Empty: for the entries of the next message, sent or received.
+    pub(crate) entries: Vec<Entry>,
 }
 
 /// Why a life ended early.
@@ -173,6 +175,7 @@ impl Engine {
             amnesiac: false,
             resting: false,
             spare_waiters: Vec::new(),
+            entries: Vec::new(),
             config,
         }
     }
@@ -208,7 +211,7 @@ impl Engine {
     fn receive(&mut self, now: Now, from: NodeId, kind: crate::Kind, frame: &Buffer, out: &mut Outbox) {
         let member = self.config.voters.contains(from) && from != self.me;
         let decoded = if member {
-            Message::decode(&self.address, from, kind, frame)
+            Message::decode_with(&self.address, from, kind, frame, &mut self.entries)
         } else {
             Err(super::wire::Refusal::Sender)
         };
@@ -505,6 +508,11 @@ impl Engine {
 
     pub(crate) fn take_waiters(&mut self) -> Vec<Waiter> {
         self.spare_waiters.pop().unwrap_or_default()
+    }
+
+    pub(crate) fn recycle_entries(&mut self, mut entries: Vec<Entry>) {
+        entries.clear();
+        self.entries = entries;
     }
 
     pub(crate) fn recycle_waiters(&mut self, mut waiters: Vec<Waiter>) {

@@ -109,6 +109,8 @@ pub(crate) struct Keeper {
     state: Option<u32>,
     /// There is work for the next turn, and nothing else may bring one about.
     soon: bool,
+    /// Empty: for what the next snapshot stages.
+    staged: Vec<u8>,
     timer: Option<Instant>,
     /// Below this slot, the log is known to the oracles to be forgotten.
     pub(crate) trimmed: Slot,
@@ -185,7 +187,7 @@ impl Engine {
             Err(NotNow::Busy) => return,
             Err(_) => return self.back_off(out),
         }
-        let mut staged = Vec::new();
+        let mut staged = core::mem::take(&mut self.keeper.staged);
         let writing = Writing::begin(head, machine, sessions, &mut staged);
         self.keeper.applied_bytes = 0;
         self.keeper.work = Work::Taking(Taking { writing, staged, ends: Vec::new(), in_flight: false });
@@ -208,6 +210,7 @@ impl Engine {
             return Work::Taking(taking);
         }
         if taking.is_written() {
+            self.keeper.staged = taking.staged;
             let held =
                 Held { name: taking.writing.name(), digest: taking.writing.head.digest, ends: taking.ends };
             return Work::Referring(Referring { held, reading: None, step: Referral::Sync });

@@ -63,10 +63,9 @@ const RESEND: usize = 64;
 impl Leadership {
     /// The highest round that a quorum answered, this node included.
     fn confirmed(&self, majority: usize) -> u64 {
-        let mut rounds: Vec<u64> = self.peers.iter().map(|(_, peer)| peer.round).collect();
-        rounds.push(self.round);
-        rounds.sort_unstable_by(|a, b| b.cmp(a));
-        rounds.get(majority - 1).copied().unwrap_or(0)
+        let rounds = || self.peers.iter().map(|(_, peer)| peer.round).chain([self.round]);
+        let by_majority = |round: &u64| rounds().filter(|other| other >= round).count() >= majority;
+        rounds().filter(by_majority).max().unwrap_or(0)
     }
 
     fn peer(&mut self, node: NodeId) -> Option<&mut Peer> {
@@ -94,7 +93,7 @@ impl Engine {
             quorum: promises,
             next: from,
             barrier: end,
-            open: Builder::new(out.buffer()),
+            open: Builder::new(),
             open_waiters: Vec::new(),
             waiters: VecDeque::new(),
             unsent: Vec::new(),
@@ -114,23 +113,23 @@ impl Engine {
                     }
                     None => {
                         out.sometimes(true, "a new leader closed a hole with a no-op");
-                        self.no_op(now, out)
+                        self.no_op(now)
                     }
                 };
                 self.propose(now, slot, value, out);
             }
             slot = slot.next();
         }
-        let barrier = self.no_op(now, out);
+        let barrier = self.no_op(now);
         self.propose(now, end, barrier, out);
         self.send_proposals(now, out);
         out.timer(Timer::Heartbeat.id(), Some(now.monotonic + self.config.heartbeat));
         out.timer(Timer::Retransmit.id(), Some(now.monotonic + self.config.retransmit));
     }
 
-    fn no_op(&mut self, now: Now, out: &mut Outbox) -> Value {
+    fn no_op(&mut self, now: Now) -> Value {
         let time = self.tick(now);
-        let (id, bytes) = Builder::new(out.buffer()).seal(time);
+        let (id, bytes) = Builder::new().seal(time, |bytes| self.log.keep(bytes));
         Value { id, bytes }
     }
 
@@ -225,16 +224,14 @@ impl Engine {
             return;
         }
         out.sometimes(in_flight > 0, "two proposals were in flight at once");
-        let builder = core::mem::replace(&mut leadership.open, Builder::new(out.buffer()));
-        let slot = leadership.next;
         let time = self.tick(now);
-        let (id, bytes) = builder.seal(time);
         let spare = self.take_waiters();
-        if let Role::Leader(leadership) = &mut self.role {
-            out.sometimes(leadership.open_waiters.len() > 1, "a batch held several commands");
-            let waiters = core::mem::replace(&mut leadership.open_waiters, spare);
-            leadership.waiters.push_back((slot, waiters));
-        }
+        let Role::Leader(leadership) = &mut self.role else { return };
+        let slot = leadership.next;
+        let (id, bytes) = leadership.open.seal(time, |bytes| self.log.keep(bytes));
+        out.sometimes(leadership.open_waiters.len() > 1, "a batch held several commands");
+        let waiters = core::mem::replace(&mut leadership.open_waiters, spare);
+        leadership.waiters.push_back((slot, waiters));
         self.propose(now, slot, Value { id, bytes }, out);
     }
 
@@ -271,7 +268,7 @@ impl Engine {
         let Role::Leader(leadership) = &self.role else { return };
         let ballot = leadership.ballot;
         let commit = self.log.decided();
-        let mut entries = Vec::with_capacity(slots.len());
+        let mut entries = core::mem::take(&mut self.entries);
         let mut bytes = 0;
         for slot in slots {
             let Some(cell) = self.log.get_mut(*slot).filter(|cell| cell.ballot == ballot) else { continue };
@@ -279,14 +276,28 @@ impl Engine {
             bytes += cell.vote.bytes.len();
             entries.push(Entry { slot: *slot, ballot, id: cell.vote.id, value: cell.vote.bytes.clone() });
             if bytes >= FRAME_BYTES {
-                let entries = core::mem::take(&mut entries);
                 bytes = 0;
-                self.send(to, &Message::Accept { ballot, commit, entries }, out);
+                entries = self.send_accept(to, ballot, commit, entries, out);
             }
         }
         if !entries.is_empty() {
-            self.send(to, &Message::Accept { ballot, commit, entries }, out);
+            entries = self.send_accept(to, ballot, commit, entries, out);
         }
+        self.entries = entries;
+    }
+
+    /// Sends one frame of them, and gives the vector back empty.
+    fn send_accept(
+        &self,
+        to: PeerSet,
+        ballot: Ballot,
+        commit: Slot,
+        entries: Vec<Entry>,
+        out: &mut Outbox,
+    ) -> Vec<Entry> {
+        let message = Message::Accept { ballot, commit, entries };
+        self.send(to, &message, out);
+        message.into_entries()
     }
 
     /// What this leader knows of `from`, who just answered under `ballot`; `None` if that is not its ballot.

@@ -120,7 +120,7 @@ impl Engine {
         out: &mut Outbox,
     ) {
         let before = self.log.decided();
-        for entry in entries {
+        for entry in &entries {
             let slot = entry.slot;
             if slot < self.log.first() || self.log.is_chosen(slot) {
                 continue;
@@ -132,7 +132,7 @@ impl Engine {
             if let Ok(time) = batch::time_of(&entry.value) {
                 self.last_time = self.last_time.max(time);
             }
-            let value = Value { id: entry.id, bytes: entry.value };
+            let value = Value { id: entry.id, bytes: self.log.keep(&entry.value) };
             let voted = self
                 .log
                 .get(slot)
@@ -143,6 +143,7 @@ impl Engine {
             out.sometimes(true, "a replica learned a value that it had not voted for in time");
             self.decide(slot, value, out);
         }
+        self.recycle_entries(entries);
         self.note_commit(now, from, decided, out);
         if self.log.decided() > before && self.log.decided() < decided {
             self.ask_to_catch_up(from, out);

@@ -1,5 +1,6 @@
 //! What a replica knows of each slot: its own vote, and what was decided.
 
+use super::shelves::Shelves;
 use super::{Ballot, Slot, ValueId};
 use crate::buffer::Buffer;
 use crate::id::PeerSet;
@@ -50,6 +51,7 @@ pub(crate) struct Log {
     decided: Slot,
     cells: VecDeque<Cell>,
     bytes: u64,
+    shelves: Shelves,
 }
 
 impl Log {
@@ -87,6 +89,24 @@ impl Log {
     pub(crate) fn get(&self, slot: Slot) -> Option<&Cell> {
         let index = slot.0.checked_sub(self.first.0)?;
         self.cells.get(index as usize)
+    }
+
+    /// A copy of a value that is to be voted for or learned.
+    pub(crate) fn keep(&mut self, bytes: &[u8]) -> Buffer {
+        self.shelves.copy_of(bytes)
+    }
+
+    /// Forgets the first slot, as far as it is held.
+    fn forget(&mut self) -> bool {
+        let Some(cell) = self.cells.pop_front() else { return false };
+        self.bytes -= cell.bytes();
+        self.first = self.first.next();
+        // Of one value that stands in both there are two handles, and the last one counts.
+        if let Some(chosen) = cell.chosen {
+            self.shelves.put_back(chosen.bytes);
+        }
+        self.shelves.put_back(cell.vote.bytes);
+        true
     }
 
     fn cell(&mut self, slot: Slot) -> &mut Cell {
@@ -155,24 +175,14 @@ impl Log {
 
     /// Forgets everything below `slot`, as far as it is decided.
     pub(crate) fn trim(&mut self, slot: Slot) {
-        while self.first < slot.min(self.decided) {
-            let Some(cell) = self.cells.pop_front() else { break };
-            self.bytes -= cell.bytes();
-            self.first = self.first.next();
-        }
+        while self.first < slot.min(self.decided) && self.forget() {}
         ensures!("I3", self.first <= self.decided, "an undecided slot was forgotten");
     }
 
     /// A snapshot stands in for everything below `slot`, known here or not. What is known above stays.
     pub(crate) fn install(&mut self, slot: Slot) {
-        while self.first < slot {
-            let Some(cell) = self.cells.pop_front() else {
-                self.first = slot;
-                break;
-            };
-            self.bytes -= cell.bytes();
-            self.first = self.first.next();
-        }
+        while self.first < slot && self.forget() {}
+        self.first = self.first.max(slot);
         self.decided = self.decided.max(slot);
         while self.get(self.decided).is_some_and(|cell| cell.chosen.is_some()) {
             self.decided = self.decided.next();

@@ -19,6 +19,7 @@ pub mod observe;
 mod properties;
 mod replica;
 mod sessions;
+mod shelves;
 mod snapshot;
 pub mod timer;
 mod transfer;

@@ -242,13 +242,13 @@ impl Session {
         out.u64(self.acknowledged_below);
         out.u64(self.last_used.0);
         // In which order replies came, and which spare ones are left, is a matter of this life.
-        let mut replies: Vec<&Reply> =
-            self.replies.iter().filter(|reply| reply.sequence >= self.acknowledged_below).collect();
-        replies.sort_unstable_by_key(|reply| reply.sequence);
-        out.u32(replies.len() as u32);
-        for reply in replies {
+        let from = |least: u64| self.replies.iter().filter(move |reply| reply.sequence >= least);
+        let mut least = Some(self.acknowledged_below);
+        out.u32(from(self.acknowledged_below).count() as u32);
+        while let Some(reply) = least.and_then(|least| from(least).min_by_key(|reply| reply.sequence)) {
             out.u64(reply.sequence);
             out.block(&reply.bytes);
+            least = reply.sequence.checked_add(1);
         }
         let length = (out.len() - at - 4) as u32;
         out[at..at + 4].copy_from_slice(&length.to_le_bytes());
@@ -264,11 +264,12 @@ impl Session {
         };
         let count = fields.u32()?;
         require(session.generation > 0 && session.acknowledged_below > 0 && u64::from(count) <= window)?;
-        let mut least = session.acknowledged_below;
+        let mut least = Some(session.acknowledged_below);
         for _ in 0..count {
             let sequence = fields.u64()?;
-            require(sequence >= least && sequence - session.acknowledged_below < window)?;
-            least = sequence + 1;
+            require(least.is_some_and(|least| sequence >= least))?;
+            require(sequence - session.acknowledged_below < window)?;
+            least = sequence.checked_add(1);
             session.replies.push(Reply { sequence, bytes: fields.block()?.into() });
         }
         fields.end()?;
@@ -465,6 +466,19 @@ mod tests {
             let whole = Sessions::new(4, 4).coming().take(&bytes);
             proptest::prop_assert_eq!(whole, Ok(Some(1)), "what stands behind it is not its own");
         }
+    }
+
+    #[test]
+    fn the_last_sequence_number_there_is_goes_out_and_comes_back() {
+        let mut table = Sessions::new(4, 4);
+        let session = table.open(Slot(0));
+        for sequence in [u64::MAX, u64::MAX - 1] {
+            assert_eq!(table.admit(session, sequence, u64::MAX - 1, Slot(1)), Admission::Execute);
+            table.record(session, sequence, b"last");
+        }
+        let bytes = encoded(&mut table);
+        let mut copy = decoded(&bytes, 7).expect("a table of ours");
+        assert_eq!(encoded(&mut copy), bytes);
     }
 
     #[test]

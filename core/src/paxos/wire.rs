@@ -276,12 +276,18 @@ fn entries(out: &mut Vec<u8>, entries: &[Entry]) {
 /// The smallest entry: three words and a length.
 const ENTRY: usize = 28;
 
-fn decode_entries(fields: &mut Reader<'_>, frame: &Buffer) -> Result<Vec<Entry>, Malformed> {
+fn decode_entries(
+    fields: &mut Reader<'_>,
+    frame: &Buffer,
+    spare: &mut Vec<Entry>,
+) -> Result<Vec<Entry>, Malformed> {
     let count = fields.u32()? as usize;
     if count > fields.remaining() / ENTRY {
         return Err(Malformed);
     }
-    let mut entries = Vec::with_capacity(count);
+    let mut entries = core::mem::take(spare);
+    entries.clear();
+    entries.reserve(count);
     for _ in 0..count {
         entries.push(Entry {
             slot: Slot(fields.u64()?),
@@ -402,6 +408,17 @@ impl Message {
     /// # Errors
     /// Why it is refused.
     pub fn decode(address: &Address, sender: NodeId, as_kind: Kind, frame: &Buffer) -> Result<Self, Refusal> {
+        Self::decode_with(address, sender, as_kind, frame, &mut Vec::new())
+    }
+
+    /// The same; if the message has entries, they are put into the vector `spare`, which is taken.
+    pub(crate) fn decode_with(
+        address: &Address,
+        sender: NodeId,
+        as_kind: Kind,
+        frame: &Buffer,
+        spare: &mut Vec<Entry>,
+    ) -> Result<Self, Refusal> {
         let mut fields = Reader::new(frame);
         let checksum = fields.u64()?;
         if checksum != xxh3_64(&frame[8..]) {
@@ -431,12 +448,30 @@ impl Message {
         if kind != as_kind {
             return Err(Refusal::Kind);
         }
-        let message = Self::decode_body(kind, &mut fields, frame)?;
+        let message = Self::decode_body(kind, &mut fields, frame, spare)?;
         fields.end()?;
         Ok(message)
     }
 
-    fn decode_body(kind: Kind, fields: &mut Reader<'_>, frame: &Buffer) -> Result<Self, Malformed> {
+    /// The vector of its entries, empty.
+    pub(crate) fn into_entries(self) -> Vec<Entry> {
+        match self {
+            Message::Promise { votes: mut entries, .. }
+            | Message::Accept { mut entries, .. }
+            | Message::Learn { mut entries, .. } => {
+                entries.clear();
+                entries
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn decode_body(
+        kind: Kind,
+        fields: &mut Reader<'_>,
+        frame: &Buffer,
+        spare: &mut Vec<Entry>,
+    ) -> Result<Self, Malformed> {
         Ok(match kind {
             kind::PRE_VOTE => {
                 Message::PreVote { ballot: Ballot(fields.u64()?), decided: Slot(fields.u64()?) }
@@ -451,13 +486,13 @@ impl Message {
             kind::PROMISE => Message::Promise {
                 ballot: Ballot(fields.u64()?),
                 from: Slot(fields.u64()?),
-                votes: decode_entries(fields, frame)?,
+                votes: decode_entries(fields, frame, spare)?,
             },
             kind::REJECT => Message::Reject { promised: Ballot(fields.u64()?) },
             kind::ACCEPT => Message::Accept {
                 ballot: Ballot(fields.u64()?),
                 commit: Slot(fields.u64()?),
-                entries: decode_entries(fields, frame)?,
+                entries: decode_entries(fields, frame, spare)?,
             },
             kind::ACCEPTED => Message::Accepted {
                 ballot: Ballot(fields.u64()?),
@@ -473,9 +508,10 @@ impl Message {
                 Message::HeartbeatReply { ballot: Ballot(fields.u64()?), round: fields.u64()? }
             }
             kind::CATCH_UP => Message::CatchUp { from: Slot(fields.u64()?), stateless: fields.u8()? == 1 },
-            kind::LEARN => {
-                Message::Learn { decided: Slot(fields.u64()?), entries: decode_entries(fields, frame)? }
-            }
+            kind::LEARN => Message::Learn {
+                decided: Slot(fields.u64()?),
+                entries: decode_entries(fields, frame, spare)?,
+            },
             kind::SNAPSHOT => Message::Snapshot {
                 name: decode_name(fields)?,
                 digest: fields.u64()?,
@@ -562,7 +598,7 @@ pub fn describe(as_kind: Kind, frame: &[u8]) -> Option<alloc::string::String> {
     let buffer = Buffer::copy_from(frame);
     let mut fields = Reader::new(&buffer);
     fields.bytes(HEADER).ok()?;
-    let message = Message::decode_body(as_kind, &mut fields, &buffer).ok()?;
+    let message = Message::decode_body(as_kind, &mut fields, &buffer, &mut Vec::new()).ok()?;
     Some(alloc::format!("{message}"))
 }
 

@@ -72,8 +72,8 @@ impl StateMachine for Sum {
     }
 }
 
-pub(crate) struct Node {
-    pub(crate) replica: Replica<Sum>,
+pub(crate) struct Node<M> {
+    pub(crate) replica: Replica<M>,
     pub(crate) inbox: VecDeque<Input>,
     pub(crate) device: Vec<u8>,
     timers: [Option<Instant>; 8],
@@ -83,8 +83,8 @@ pub(crate) struct Node {
     pub(crate) halted: Option<String>,
 }
 
-pub(crate) struct Cluster {
-    pub(crate) nodes: Vec<Node>,
+pub(crate) struct Cluster<M = Sum> {
+    pub(crate) nodes: Vec<Node<M>>,
     pub(crate) out: Outbox,
     outputs: Vec<Output>,
     pub(crate) responses: Vec<Buffer>,
@@ -112,6 +112,13 @@ impl Cluster {
 
     /// The same with a log of another size, which may be larger than what is kept of it.
     pub(crate) fn with_log(count: usize, options: &Options, change: impl Fn(&mut Config)) -> Self {
+        Self::of(count, options, change)
+    }
+}
+
+impl<M: StateMachine + Default> Cluster<M> {
+    /// The same with any state machine.
+    pub(crate) fn of(count: usize, options: &Options, change: impl Fn(&mut Config)) -> Self {
         let log = options.segment * u64::from(options.segments);
         let geometry = Geometry::disk((log + (1 << 20)).max(DEVICE_BYTES as u64));
         let nodes = (0..count)
@@ -125,7 +132,7 @@ impl Cluster {
                 }
                 let start = Start { devices: vec![geometry], ..start(id, 1) };
                 let inbox = VecDeque::from([Input::Start(start)]);
-                let replica = Replica::new(config, Sum::default()).expect("the configuration is valid");
+                let replica = Replica::new(config, M::default()).expect("the configuration is valid");
                 Node { replica, inbox, device, timers: [None; 8], completions: VecDeque::new(), halted: None }
             })
             .collect();
@@ -242,7 +249,7 @@ impl Cluster {
     pub(crate) fn elect(&mut self) -> usize {
         loop {
             self.settle();
-            let leads = |node: &Node| node.replica.status().is_some_and(|status| status.leads.is_some());
+            let leads = |node: &Node<M>| node.replica.status().is_some_and(|status| status.leads.is_some());
             if let Some(leader) = self.nodes.iter().position(leads) {
                 return leader;
             }
