@@ -21,8 +21,9 @@ fn cpu_nanos() -> u64 {
 
 /// CPU nanoseconds per command, all replicas and the client together.
 fn measure(payload: usize, in_flight: usize, total: u64) -> f64 {
-    // Nothing is truncated here, and nothing read back: the log holds all of it and wraps in memory.
-    let log = Options { copy: 512, area: 4096, segment: 8 << 20, segments: 128 };
+    // Snapshots are taken and the log is forgotten behind them, as in service; nothing is read back, so all of it wraps in
+    // memory.
+    let log = Options { copy: 512, area: 384 << 10, segment: 8 << 20, segments: 128 };
     let mut cluster = Cluster::with_log(3, &log, |config| {
         config.window = 64;
         config.sessions = 8192;
