@@ -105,6 +105,7 @@ impl Frozen {
     fn entry(&mut self, place: &Place, value: &Value, room: &mut usize, out: &mut Vec<u8>) -> bool {
         let mut head = core::mem::take(&mut self.head);
         head.clear();
+        head.reserve(9 + place.key.len());
         let (kind, count) = match value {
             Value::String(text) => (STRING, text.as_bytes().len()),
             Value::List(list) => (LIST, list.len()),

@@ -7,11 +7,14 @@
 //! The length counts what stands behind it, in bytes. Integers are little-endian.
 
 use alloc::vec::Vec;
+use seedfast_core::buffer::Pool;
 use seedfast_core::codec::{Reader, Write};
 use seedfast_core::{Buffer, SessionId};
 
 /// Nothing on a stream is longer, in bytes: whoever says more is cut off.
 pub const LONGEST: usize = 16 << 20;
+/// How long a length is.
+const LENGTH: usize = 4;
 
 /// A request as it came from a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,32 +44,27 @@ pub fn put_answer(out: &mut Vec<u8>, bytes: &[u8]) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Senseless;
 
-/// Takes the first whole frame out of what has come, if there is one.
-fn take(came: &mut Vec<u8>) -> Result<Option<Vec<u8>>, Senseless> {
+/// What the first whole frame in what has come holds, if there is one.
+fn whole(came: &[u8]) -> Result<Option<&[u8]>, Senseless> {
     let Ok(length) = Reader::new(came).u32() else { return Ok(None) };
     let length = length as usize;
     if length > LONGEST {
         return Err(Senseless);
     }
-    if came.len() < 4 + length {
-        return Ok(None);
-    }
-    let rest = came.split_off(4 + length);
-    let mut whole = core::mem::replace(came, rest);
-    whole.drain(..4);
-    Ok(Some(whole))
+    Ok(came[LENGTH..].get(..length))
 }
 
-/// Takes the first whole request out of what has come.
+/// Finds the first whole request in what has come, and how many bytes it takes there. It is copied into a buffer of
+/// `pool`.
 ///
 /// # Errors
 /// It cannot be one; nothing behind it can be trusted.
-pub fn take_request(came: &mut Vec<u8>) -> Result<Option<Request>, Senseless> {
-    let Some(mut frame) = take(came)? else { return Ok(None) };
-    let mut fields = Reader::new(&frame);
+pub fn find_request(came: &[u8], pool: &mut Pool) -> Result<Option<(Request, usize)>, Senseless> {
+    let Some(frame) = whole(came)? else { return Ok(None) };
+    let mut fields = Reader::new(frame);
     let (Ok(session), Ok(sequence)) = (fields.u64(), fields.u64()) else { return Err(Senseless) };
-    frame.drain(..16);
-    Ok(Some(Request { session: SessionId(session), sequence, bytes: Buffer::from(frame) }))
+    let bytes = pool.copy_from(&frame[fields.position()..]);
+    Ok(Some((Request { session: SessionId(session), sequence, bytes }, LENGTH + frame.len())))
 }
 
 /// Takes the first whole answer out of what has come.
@@ -74,7 +72,10 @@ pub fn take_request(came: &mut Vec<u8>) -> Result<Option<Request>, Senseless> {
 /// # Errors
 /// It cannot be one; nothing behind it can be trusted.
 pub fn take_answer(came: &mut Vec<u8>) -> Result<Option<Buffer>, Senseless> {
-    Ok(take(came)?.map(Buffer::from))
+    let Some(frame) = whole(came)? else { return Ok(None) };
+    let (answer, end) = (Buffer::copy_from(frame), LENGTH + frame.len());
+    came.drain(..end);
+    Ok(Some(answer))
 }
 
 #[cfg(test)]
@@ -87,10 +88,13 @@ mod tests {
         let mut bytes = Vec::new();
         put_request(&mut bytes, SessionId(3), 9, b"first");
         put_request(&mut bytes, SessionId(4), 1, b"");
-        let (mut came, mut requests) = (Vec::new(), Vec::new());
+        let (mut came, mut requests, mut pool) = (Vec::new(), Vec::new(), Pool::new(1));
         for byte in bytes {
             came.push(byte);
-            requests.extend(take_request(&mut came).expect("it makes sense"));
+            if let Some((request, length)) = find_request(&came, &mut pool).expect("it makes sense") {
+                came.drain(..length);
+                requests.push(request);
+            }
         }
         let (bytes, empty) = (Buffer::copy_from(b"first"), Buffer::new());
         let first = Request { session: SessionId(3), sequence: 9, bytes };
@@ -100,8 +104,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_a_frame_is_refused_at_once() {
-        assert_eq!(take_request(&mut vec![255; 4]), Err(Senseless));
-        assert_eq!(take_request(&mut vec![3, 0, 0, 0, 1, 2, 3]), Err(Senseless));
+        let mut pool = Pool::new(1);
+        assert_eq!(find_request(&[255; 4], &mut pool), Err(Senseless));
+        assert_eq!(find_request(&[3, 0, 0, 0, 1, 2, 3], &mut pool), Err(Senseless));
         assert_eq!(take_answer(&mut vec![255; 4]), Err(Senseless));
     }
 }
