@@ -1,7 +1,7 @@
 //! `format`: makes the data directory of one replica.
 
 use crate::cli;
-use crate::identity::{FILE, Identity, JOURNAL, Media, journal};
+use crate::identity::{DRAFT, FILE, Identity, JOURNAL, Media, journal};
 use crate::size;
 use crate::trouble::Trouble;
 use seedfast_core::journal::{self as core_journal, FormatError, Standing};
@@ -112,9 +112,9 @@ pub(crate) fn make_with(
         )));
     }
     let refused = |why: &io::Error| Trouble::usage(format!("{at} cannot be made: {why}"));
-    let was_there = match fs::read_dir(directory) {
+    let made = match fs::read_dir(directory) {
         Ok(mut entries) => match entries.next() {
-            None => true,
+            None => false,
             Some(_) if directory.join(FILE).exists() => {
                 return Err(Trouble::usage(format!(
                     "{at} is a data directory already, and formatting it again would make the replica forget what it \
@@ -128,30 +128,60 @@ pub(crate) fn make_with(
             }
         },
         Err(why) if why.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(directory).map_err(|why| refused(&why))?;
-            false
+            create(directory).map_err(|why| refused(&why))?
         }
         Err(why) => return Err(refused(&why)),
     };
-    let made = fill(identity, directory, more);
-    if made.is_err() {
-        for file in [FILE, "identity.new", JOURNAL] {
-            let _ = fs::remove_file(directory.join(file));
-        }
-        if !was_there {
-            let _ = fs::remove_dir(directory);
-        }
+    let filled = fill(identity, directory, more);
+    // It stays if somebody else has put something there meanwhile.
+    if filled.is_err() && made {
+        let _ = fs::remove_dir(directory);
     }
-    made
+    filled
 }
 
+/// Makes `directory`, and whatever it is to lie in; whether it was not there before.
+fn create(directory: &Path) -> io::Result<bool> {
+    let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.map_or(Ok(()), fs::create_dir_all)?;
+    match fs::create_dir(directory) {
+        Err(why) if why.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        made => made.map(|()| true),
+    }
+}
+
+/// Fills an empty directory. Another process may be about to fill it too: whoever makes the journal has the directory, and
+/// what somebody else made is not touched.
 fn fill(
     identity: &Identity,
     directory: &Path,
     more: impl FnOnce(&Path) -> Result<(), Trouble>,
 ) -> Result<(), Trouble> {
+    device::create(journal(directory), identity.size).map_err(|why| {
+        Trouble::usage(match why {
+            Error::InUse(_) => format!(
+                "{}: another process makes a data directory there: name another directory",
+                directory.display()
+            ),
+            why => why.to_string(),
+        })
+    })?;
+    let filled = write_all(identity, directory, more);
+    if filled.is_err() {
+        for file in [FILE, DRAFT, JOURNAL] {
+            let _ = fs::remove_file(directory.join(file));
+        }
+    }
+    filled
+}
+
+/// Writes what belongs in a journal that is all zeros, and then the identity beside it.
+fn write_all(
+    identity: &Identity,
+    directory: &Path,
+    more: impl FnOnce(&Path) -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
     let trouble = |why: Error| Trouble::usage(why.to_string());
-    device::create(journal(directory), identity.size).map_err(trouble)?;
     let (owned, name) = (identity.clone(), identity.device(directory));
     seedfast_runtime_real::run(
         Options::new(),
@@ -200,7 +230,36 @@ async fn write(runtime: &RealRuntime, identity: &Identity, name: &str) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use seedfast_core::NodeId;
     use seedfast_core::journal::Layout;
+
+    /// Both found it empty.
+    #[test]
+    fn of_two_that_make_one_directory_the_second_is_refused_and_touches_nothing_of_the_first() {
+        let directory = std::env::temp_dir().join(format!("seedfast-format-{}", std::process::id()));
+        let identity = |node| {
+            let members: crate::cluster::Cluster = "1=a:1,2=b:1".parse().expect("it is well written");
+            let (cluster, standing) = (members.id(None, SMALLEST), Standing::Founding);
+            let (media, size) = (Media::Disk, SMALLEST);
+            Identity { cluster, name: None, node: NodeId(node), members, media, size, standing }
+        };
+        let second = |directory: &Path| {
+            let before = fs::read(journal(directory)).expect("the first one made it");
+            let refused = fill(&identity(2), directory, |_| Ok(())).expect_err("it is taken");
+            assert!(refused.to_string().contains("another process"), "{refused}");
+            assert!(fs::read(journal(directory)).expect("it is still there") == before);
+        };
+        let first = make_with(&identity(1), &directory, |directory| {
+            second(directory);
+            Ok(())
+        });
+        first.expect("nothing was in its way");
+        second(&directory);
+        assert_eq!(Identity::read(&directory).expect("it is whole"), identity(1));
+        fs::remove_dir_all(&directory).expect("it is there");
+        let failed = make_with(&identity(1), &directory, |_| Err(Trouble::usage("no")));
+        assert!(failed.is_err() && !directory.exists(), "what it made goes with it");
+    }
 
     /// Replicas of one cluster must refuse the same commands. Its identity vouches for the size, and for what follows from
     /// it only as long as all programs work out the same: whoever changes a figure here changes the number in

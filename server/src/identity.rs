@@ -27,11 +27,14 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// The name of the file.
 pub(crate) const FILE: &str = "identity";
+/// Its name while it is written.
+pub(crate) const DRAFT: &str = "identity.new";
 /// The name of the journal beside it.
 pub(crate) const JOURNAL: &str = "journal";
 /// The version of the data directory's format.
 const FORMAT: u32 = 1;
-const TITLE: &str = "seedfast-kv data directory";
+/// How its text begins.
+pub(crate) const TITLE: &str = "seedfast-kv data directory";
 
 /// What the journal lies on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +100,7 @@ impl Identity {
     /// Writes it, durably, where none is.
     pub(crate) fn write(&self, directory: &Path) -> io::Result<()> {
         // Under its name it is whole: a crash leaves it or nothing.
-        let (path, draft) = (directory.join(FILE), directory.join("identity.new"));
+        let (path, draft) = (directory.join(FILE), directory.join(DRAFT));
         let mut file = OpenOptions::new().write(true).create_new(true).open(&draft)?;
         file.write_all(self.encode().as_bytes())?;
         file.sync_all()?;
