@@ -14,7 +14,8 @@ use std::path::PathBuf;
 #[derive(Parser)]
 #[command(name = "seedfast-kv", version, disable_help_subcommand = true)]
 #[command(after_help = "To try it out: `seedfast-kv local`. docs/server.md is the operator's manual.\n\n\
-                        Exit codes: 0 done, or ended as it was asked to; 1 `inspect` or `verify` found something wrong; \
+                        Exit codes: 0 done, or ended as it was asked to; 1 what `inspect`, `verify`, `backup` or \
+                        `restore` was given is damaged; \
                         2 wrong usage, or this machine or this data directory does not allow it, and nothing was \
                         changed; 3 a running replica could not go on.")]
 pub(crate) struct CommandLine {

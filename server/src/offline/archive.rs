@@ -70,6 +70,17 @@ impl fmt::Display for Unusable {
     }
 }
 
+impl Unusable {
+    /// Whether another file was meant, or another program, or the file cannot be read here: nothing is known to be wrong
+    /// with a backup.
+    pub(crate) fn is_usage(&self) -> bool {
+        match self {
+            Unusable::Io(..) | Unusable::NoBackup(_) | Unusable::Newer(..) => true,
+            Unusable::Unfinished(_) | Unusable::Damaged(..) | Unusable::Short { .. } => false,
+        }
+    }
+}
+
 /// A backup whose every byte was verified.
 pub(crate) struct Archive {
     file: File,
@@ -92,11 +103,13 @@ fn long(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
 }
 
-/// Whether a file begins as a backup does.
+/// Whether a file begins as a backup does, or as one that was interrupted: the identity behind a header of zeros.
 pub(crate) fn is_one(path: &Path) -> bool {
-    let mut front = [0; 16];
+    let mut front = [0; HEADER + identity::TITLE.len()];
     let read = File::open(path).and_then(|file| file.read_exact_at(&mut front, 0));
-    read.is_ok() && front[8..] == *MAGIC
+    let (header, text) = front.split_at(HEADER);
+    let interrupted = header.iter().all(|byte| *byte == 0) && text == identity::TITLE.as_bytes();
+    read.is_ok() && (header[8..16] == *MAGIC || interrupted)
 }
 
 impl Archive {

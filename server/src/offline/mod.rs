@@ -55,7 +55,10 @@ struct Subject {
 fn open(path: &Path) -> Result<Subject, Trouble> {
     let usage = |why: medium::Closed| Trouble::usage(why.to_string());
     if archive::is_one(path) {
-        let archive = Archive::open(path).map_err(|why| Trouble::wrong(why.to_string()))?;
+        let archive = Archive::open(path).map_err(|why| match why.is_usage() {
+            true => Trouble::usage(why.to_string()),
+            false => Trouble::wrong(why.to_string()),
+        })?;
         let identity = archive.identity.clone();
         return Ok(Subject::new(path, Box::new(archive), Some(identity)));
     }

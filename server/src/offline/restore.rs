@@ -5,7 +5,7 @@
 //! found a new cluster, whose identity follows from their contents, or the replica takes the place of a lost one, learns,
 //! and never votes.
 
-use super::archive::Archive;
+use super::archive::{Archive, Unusable};
 use super::dry::{self, Hands, Outcome};
 use super::history::{self, History};
 use super::medium::{Fresh, Medium, Stopped};
@@ -35,7 +35,10 @@ const NAME: usize = 47;
 pub(crate) fn run(options: &cli::Restore) -> Result<(), Trouble> {
     let mut archives = Vec::new();
     for path in &options.backups {
-        archives.push(Archive::open(path).map_err(|why| Trouble::wrong(why.to_string()))?);
+        archives.push(Archive::open(path).map_err(|why| match why {
+            Unusable::Io(..) => Trouble::usage(why.to_string()),
+            why => Trouble::wrong(why.to_string()),
+        })?);
     }
     let Some(source) = archives.first().map(|archive| archive.identity.clone()) else {
         return Err(Trouble::usage("name at least one backup"));

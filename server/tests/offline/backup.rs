@@ -250,3 +250,29 @@ fn a_replica_whose_journal_has_another_size_is_of_another_cluster() {
     assert!(own.contains("peers_heard:1\r"), "it hears the one with a journal of the same size: {own}");
     assert!(other.contains("peers_heard:0\r"), "nobody listens to it: {other}");
 }
+
+#[test]
+fn a_file_that_is_not_there_or_of_a_later_format_is_wrong_usage_and_one_that_was_interrupted_is_called_so() {
+    let place = Place::new();
+    let (members, _) = list(1);
+    let directories = format(&place.0, &members, 1);
+    let saved = save(&place, &directories);
+    let whole = std::fs::read(&saved[0]).expect("it is there");
+    let data = place.path("data");
+    let restore = format!("restore {{}} --data {{}} --id 1 --cluster {members} --found x");
+    run(&restore, &[&place.path("nowhere"), &data]).ended(2).with("nowhere");
+    for command in ["inspect {}", "verify {}"] {
+        run(command, &[&place.path("nowhere")]).ended(2).with("nowhere");
+        let mut bytes = whole.clone();
+        bytes[16] = 2;
+        let newer = place.file("newer", &bytes);
+        run(command, &[&newer]).ended(2).with("use a newer program");
+        bytes = whole.clone();
+        bytes[..128].fill(0);
+        for (name, bytes) in [("all but the header", &bytes[..]), ("its beginning", &bytes[..600])] {
+            let interrupted = place.file(name, bytes);
+            run(command, &[&interrupted]).ended(1).with("was interrupted while it was written");
+        }
+        run(command, &[&place.file("damaged", &whole[..whole.len() - 1])]).ended(1).with("take a whole copy");
+    }
+}
