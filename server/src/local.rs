@@ -16,7 +16,7 @@ use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// How far the ports where replicas meet stand above those for clients.
 const PEERS_ABOVE: u16 = 10_000;
@@ -24,6 +24,8 @@ const PEERS_ABOVE: u16 = 10_000;
 const NAME: &str = "local";
 /// How often the children are looked at.
 const GLANCE: Duration = Duration::from_millis(100);
+/// With this code a replica ends that could not begin.
+const UNABLE: i32 = 2;
 /// How long the replicas may take to end by themselves.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -48,8 +50,8 @@ impl Drop for Directory {
     }
 }
 
-/// Children that are ended with their owner.
-struct Children(Vec<(NodeId, Option<Child>)>);
+/// Children that are ended with their owner, and how those ended that are no more.
+struct Children(Vec<(NodeId, Option<Child>)>, Vec<ExitStatus>);
 
 impl Drop for Children {
     fn drop(&mut self) {
@@ -91,7 +93,7 @@ pub(crate) fn run(options: &cli::Local) -> Result<(), Trouble> {
     }
     let program = std::env::current_exe()
         .map_err(|why| Trouble::usage(format!("this program cannot find itself to start replicas: {why}")))?;
-    let mut children = Children(Vec::new());
+    let mut children = Children(Vec::new(), Vec::new());
     for replica in &cluster.replicas {
         let child = spawn(&program, options, &cluster, replica.node, &data(&directory.path, replica.node))?;
         children.0.push((replica.node, Some(child)));
@@ -170,7 +172,10 @@ async fn watch(runtime: RealRuntime, mut children: Children) -> Result<(), Troub
             Either::Second(()) => {}
         }
         if children.look(true) == 0 {
-            return Err(Trouble::halted("no replica is left"));
+            return Err(match children.1.iter().all(|status| status.code() == Some(UNABLE)) {
+                true => Trouble::usage("no replica could begin: each has said why"),
+                false => Trouble::halted("no replica is left"),
+            });
         }
     }
     for (_, child) in &mut children.0 {
@@ -187,16 +192,23 @@ async fn watch(runtime: RealRuntime, mut children: Children) -> Result<(), Troub
 impl Children {
     /// Takes note of those that have ended, and says so if it is news; how many are left.
     fn look(&mut self, news: bool) -> usize {
+        let mut ended = Vec::new();
         for (node, child) in &mut self.0 {
             if let Some(running) = child
                 && let Ok(Some(status)) = running.try_wait()
             {
-                if news {
-                    say!("replica {} ended ({status}); the others go on", node.0);
-                }
+                ended.push((*node, status));
                 *child = None;
             }
         }
-        self.0.iter().filter(|(_, child)| child.is_some()).count()
+        let left = self.0.iter().filter(|(_, child)| child.is_some()).count();
+        for (node, status) in ended {
+            if news {
+                let rest = if left > 0 { "; the others go on" } else { "" };
+                say!("replica {} ended ({status}){rest}", node.0);
+            }
+            self.1.push(status);
+        }
+        left
     }
 }

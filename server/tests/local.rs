@@ -116,3 +116,20 @@ fn replicas_end_with_who_started_them_and_data_that_was_asked_for_stays() {
     let again = Local::start(port(), &["--data", &data], &temporary.0);
     again.answers(&["GET", "key"], "value");
 }
+
+#[test]
+fn where_every_port_is_taken_it_says_that_none_could_begin_and_ends_as_for_an_address_that_is_taken() {
+    let temporary = Temporary::new();
+    let port = port();
+    let taken: Vec<TcpListener> =
+        (0..3).map(|above| TcpListener::bind(("127.0.0.1", port + above)).expect("it was free")).collect();
+    let mut local = Local::start(port, &[], &temporary.0);
+    assert_eq!(ended(&mut local.child), Some(2));
+    drop(taken);
+    let said = local.says("replica 3 ended");
+    for number in 1..=3 {
+        assert!(said.contains(&format!("replica {number} ended (exit status: 2)")), "{said}");
+    }
+    let last = said.lines().last().expect("it said something");
+    assert!(last.ends_with("(exit status: 2)"), "nobody goes on: {said}");
+}
