@@ -57,7 +57,10 @@ enum Tried {
     /// Nobody knows.
     InDoubt(String),
     SessionUnknown,
+    /// It makes no sense; it was not carried out by this attempt.
     Malformed,
+    /// The answer to that number was said to be held already.
+    Stale,
 }
 
 impl Client {
@@ -94,6 +97,15 @@ impl Client {
                 Tried::Malformed => {
                     return Err(Failed::Refused("the command makes no sense, or is too large".into()));
                 }
+                Tried::Stale => {
+                    // Whatever numbers this session has, they are not those that are counted here.
+                    self.session = None;
+                    let why = "its number was given up in this session";
+                    return Err(match doubt {
+                        Some(doubt) => Failed::Unknown(format!("{doubt}; then {why}")),
+                        None => Failed::Refused(why.into()),
+                    });
+                }
                 Tried::InDoubt(why) => {
                     doubt = Some(why.clone());
                     why
@@ -119,7 +131,7 @@ impl Client {
                 Tried::Answered { payload, .. } => return Ok(payload),
                 Tried::NotNow(_) | Tried::InDoubt(_) if Instant::now() < until => thread::sleep(PAUSE),
                 Tried::NotNow(why) | Tried::InDoubt(why) => return Err(Failed::Refused(why)),
-                Tried::SessionUnknown | Tried::Malformed => {
+                Tried::SessionUnknown | Tried::Malformed | Tried::Stale => {
                     return Err(Failed::Refused("the question makes no sense, or is too large".into()));
                 }
             }
@@ -140,7 +152,7 @@ impl Client {
                 // One that was opened and is not known here idles until it is evicted.
                 Tried::NotNow(_) | Tried::InDoubt(_) if Instant::now() < until => thread::sleep(PAUSE),
                 Tried::NotNow(why) | Tried::InDoubt(why) => return Err(Failed::Refused(why)),
-                Tried::SessionUnknown | Tried::Malformed => {
+                Tried::SessionUnknown | Tried::Malformed | Tried::Stale => {
                     return Err(Failed::Refused("no session can be opened".into()));
                 }
             }
@@ -193,7 +205,8 @@ impl Client {
                 Tried::InDoubt("the leader changed".into())
             }
             Status::SessionUnknown => Tried::SessionUnknown,
-            Status::Malformed | Status::Stale => Tried::Malformed,
+            Status::Malformed => Tried::Malformed,
+            Status::Stale => Tried::Stale,
         }
     }
 
@@ -239,4 +252,64 @@ fn connect(place: &str, deadline: Instant) -> io::Result<TcpStream> {
 fn left(deadline: Instant) -> io::Result<Duration> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use seedfast_kv::native::frame::put_answer;
+    use std::net::{Shutdown, TcpListener};
+
+    /// The next request: its session and sequence number. A client that was cut off, or turned elsewhere, comes anew.
+    fn request(stream: &mut TcpStream, listener: &TcpListener) -> (SessionId, u64) {
+        let mut head = [0; 20];
+        while stream.read_exact(&mut head).is_err() {
+            *stream = listener.accept().expect("the client again").0;
+        }
+        let word = |at: usize| u64::from_le_bytes(head[at..at + 8].try_into().expect("eight bytes"));
+        let length = u32::from_le_bytes(head[..4].try_into().expect("four bytes")) as usize;
+        stream.read_exact(&mut vec![0; length - 16]).expect("the rest of it");
+        (SessionId(word(4)), word(12))
+    }
+
+    fn answer(stream: &mut TcpStream, status: Status, session: SessionId, sequence: u64) {
+        let (mut bytes, mut frame) = (Vec::new(), Vec::new());
+        Response { status, leader: None, session, sequence, payload: b"" }.encode(&mut bytes);
+        put_answer(&mut frame, &bytes);
+        stream.write_all(&frame).expect("it listens");
+    }
+
+    /// What becomes of a command whose attempts come to these; `None` is a stream that is cut.
+    fn outcome(attempts: &'static [Option<Status>]) -> Result<Vec<u8>, Failed> {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let place = listener.local_addr().expect("it has one").to_string();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let (_, sequence) = request(&mut stream, &listener);
+            answer(&mut stream, Status::Done, SessionId(7), sequence);
+            for attempt in attempts {
+                let (session, sequence) = request(&mut stream, &listener);
+                match attempt {
+                    Some(status) => answer(&mut stream, *status, session, sequence),
+                    None => stream.shutdown(Shutdown::Both).expect("it is open"),
+                }
+            }
+        });
+        // Two names of one replica: whoever is cut off turns to the other.
+        let places = vec![(NodeId(1), place.clone()), (NodeId(2), place)];
+        let outcome = Client::new(places).command(b"add one", Duration::from_secs(60));
+        server.join().expect("it was asked as it should be");
+        outcome
+    }
+
+    #[test]
+    fn a_command_that_may_have_been_carried_out_is_never_said_to_be_refused() {
+        assert_eq!(outcome(&[Some(Status::Done)]), Ok(Vec::new()));
+        assert_eq!(outcome(&[None, Some(Status::Done)]), Ok(Vec::new()));
+        assert!(matches!(outcome(&[Some(Status::Stale)]), Err(Failed::Refused(_))));
+        assert!(matches!(outcome(&[None, Some(Status::Stale)]), Err(Failed::Unknown(_))));
+        let attempts = &[Some(Status::InDoubt), Some(Status::Overloaded), Some(Status::Stale)];
+        assert!(matches!(outcome(attempts), Err(Failed::Unknown(_))));
+        assert!(matches!(outcome(&[None, Some(Status::SessionUnknown)]), Err(Failed::Unknown(_))));
+    }
 }
