@@ -12,15 +12,15 @@ pub struct Room {
     pub requests: usize,
     /// For so many bytes of them together, [`EACH`](Self::EACH) more counted for each.
     pub bytes: usize,
+    /// A longer one takes no room, however much there is: it is refused at once.
+    pub largest: usize,
 }
 
 impl Room {
     /// What is counted for a request beside its bytes.
     pub const EACH: usize = 16;
     /// For any.
-    pub const ANY: Room = Room { requests: usize::MAX, bytes: usize::MAX };
-    /// For none.
-    pub const NONE: Room = Room { requests: 0, bytes: 0 };
+    pub const ANY: Room = Room { requests: usize::MAX, bytes: usize::MAX, largest: usize::MAX };
 }
 
 /// A deterministic state machine of which one turn at a time is run.

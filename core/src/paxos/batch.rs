@@ -19,6 +19,11 @@ const COUNT_AT: usize = 8;
 /// Bytes of a command before its payload.
 pub(crate) const COMMAND_HEADER: usize = 29;
 
+/// The longest payload of a command for which a batch of at most `batch_bytes` has room.
+pub(crate) fn largest_payload(batch_bytes: u32) -> usize {
+    (batch_bytes as usize).saturating_sub(HEADER + COMMAND_HEADER)
+}
+
 /// A command within a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Command<'a> {

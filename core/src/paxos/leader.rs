@@ -9,7 +9,7 @@ use super::timer::Timer;
 use super::wire::{Entry, Message};
 use super::{Ballot, Slot, batch};
 use crate::buffer::Buffer;
-use crate::client::{Status, Verb};
+use crate::client::{REQUEST_HEADER, Status, Verb};
 use crate::id::{NodeId, PeerSet, SessionId};
 use crate::outbox::Outbox;
 use crate::process::Room;
@@ -173,7 +173,7 @@ impl Engine {
             return self.refuse(waiter, Status::NotLeader, out);
         };
         let size = batch::COMMAND_HEADER + command.payload.len();
-        if size + 12 > batch_bytes {
+        if command.payload.len() > batch::largest_payload(self.config.batch_bytes) {
             return self.refuse(waiter, Status::Malformed, out);
         }
         let full = leadership.open.count() >= batch_commands || leadership.open.len() + size > batch_bytes;
@@ -200,15 +200,16 @@ impl Engine {
         let (count, held) = (leadership.open.count() as usize, leadership.open.len());
         let (most, most_bytes) = (config.batch_commands as usize, config.batch_bytes as usize);
         let in_flight = leadership.next.0.saturating_sub(self.log.decided().0);
+        let largest = REQUEST_HEADER + batch::largest_payload(config.batch_bytes);
         let (requests, bytes) = match u64::from(config.window).saturating_sub(in_flight) as usize {
             0 => (most.saturating_sub(count), most_bytes.saturating_sub(held)),
             // What does not fit a batch any more begins the next one, so that each may be left half empty.
-            batches => ((batches * most / 2).max(1), (batches * most_bytes / 2).max(most_bytes)),
+            batches => ((batches * most / 2).max(1), (batches * most_bytes / 2).max(largest + Room::EACH)),
         };
         let log = config.log_bytes.saturating_sub(self.log.bytes()).saturating_sub(held as u64);
         let journal = self.journal.journal().free().saturating_sub(held as u64) / 2;
         let reads = (config.waiting as usize).saturating_sub(leadership.reads.len());
-        Room { requests: requests.min(reads), bytes: bytes.min(log as usize).min(journal as usize) }
+        Room { requests: requests.min(reads), bytes: bytes.min(log as usize).min(journal as usize), largest }
     }
 
     /// Closes the open batch if the window lets it out.

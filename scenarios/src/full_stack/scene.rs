@@ -31,6 +31,12 @@ impl FullStack {
         let inner = Rc::new(RefCell::new(PaxosScene::new(plan, seed)?));
         let nodes = plan.schedule.nodes;
         let resp = plan.workload.get("resp").copied().unwrap_or(0);
+        if resp >= u64::from(plan.schedule.clients) {
+            return Err(format!(
+                "{resp} clients of {} speak RESP, which has no sessions: the last one needs one; lower `resp`",
+                plan.schedule.clients
+            ));
+        }
         let clients = (0..plan.schedule.clients).map(|number| {
             let scene = inner.clone();
             let client = ClientId(number);

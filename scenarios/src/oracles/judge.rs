@@ -130,7 +130,7 @@ impl Judge {
                 self.once.see(by, step)?;
                 self.digests.see(by, step)?;
             }
-            Step::Halt { cause, why } => self.liveness.halt(by.node, *cause, why, &self.amnesia)?,
+            Step::Halt { cause, why } => self.liveness.halt(by.at, by.node, *cause, why, &self.amnesia)?,
             Step::StepDown { .. } | Step::Read { .. } | Step::Refused { .. } | Step::Durable { .. } => {}
         }
         self.look(by.at)

@@ -100,24 +100,34 @@ impl Liveness {
             .map(|(node, _)| node)
     }
 
-    /// A process stopped for good.
+    /// A process stopped for good at true time `at`.
     ///
     /// # Errors
     /// I19 if faults have ended and nothing excuses it, or if it refuses a device that nothing had struck.
-    pub fn halt(&mut self, node: NodeId, cause: HaltCause, why: &str, amnesia: &Amnesia) -> Verdict {
+    pub fn halt(
+        &mut self,
+        at: Instant,
+        node: NodeId,
+        cause: HaltCause,
+        why: &str,
+        amnesia: &Amnesia,
+    ) -> Verdict {
         let index = usize::from(node.0);
         self.nodes[index].halted = Some(why.into());
-        if cause == HaltCause::Lost {
-            if !amnesia.is_struck(index) {
-                return broken("I19", format!("{node} refuses a device that nothing had struck: {why}"));
-            }
-            self.nodes[index].refuses = true;
+        let is_struck = amnesia.is_struck(index);
+        if matches!(cause, HaltCause::Lost | HaltCause::Foreign) && !is_struck {
+            return broken("I19", format!("{node} refuses a device that nothing had struck: {why}"));
         }
         // Damage can be of the kind that the device itself reports, for good, and a lost device be replaced by a wrong one.
-        let lasts = matches!(cause, HaltCause::Device | HaltCause::Foreign);
-        self.nodes[index].refuses |= lasts && amnesia.is_struck(index);
-        // An error that it met before may reach it behind: then it is started again, and has to go on.
-        let early = core::mem::take(&mut self.nodes[index].early);
+        self.nodes[index].refuses |= is_struck && cause != HaltCause::Full;
+        // An error that it met before may reach it behind, and what filled its device too: then it is started again, and
+        // has to go on.
+        let early = core::mem::take(&mut self.nodes[index].early)
+            && match cause {
+                HaltCause::Device => true,
+                HaltCause::Full => self.healed.is_none_or(|healed| at <= healed + self.bound),
+                HaltCause::Lost | HaltCause::Foreign => false,
+            };
         if self.healed.is_some() && !early && !self.is_excused(index, amnesia) {
             return broken("I19", format!("{node} stopped after faults had ended: {why}"));
         }
@@ -269,7 +279,11 @@ mod tests {
         }
 
         fn halt(&mut self, node: u8, cause: HaltCause) -> Verdict {
-            self.oracle.halt(NodeId(node), cause, "why", &self.amnesia)
+            self.halt_at(11, node, cause)
+        }
+
+        fn halt_at(&mut self, seconds: u64, node: u8, cause: HaltCause) -> Verdict {
+            self.oracle.halt(second(seconds), NodeId(node), cause, "why", &self.amnesia)
         }
     }
 
@@ -304,14 +318,26 @@ mod tests {
 
     #[test]
     fn a_life_that_began_before_faults_ended_may_stop_behind_and_the_next_one_may_not() {
-        let mut group = healed(3);
-        group.oracle.healed = None;
-        group.oracle.lifecycle(NodeId(0), true);
-        group.oracle.healed(second(10));
-        assert_eq!(group.halt(0, HaltCause::Device), Ok(()));
-        group.oracle.lifecycle(NodeId(0), false);
-        group.oracle.lifecycle(NodeId(0), true);
-        assert_eq!(group.halt(0, HaltCause::Device).unwrap_err().invariant, "I19");
+        let began_before = || {
+            let mut group = healed(3);
+            group.oracle.healed = None;
+            group.oracle.lifecycle(NodeId(0), true);
+            group.oracle.healed(second(10));
+            group
+        };
+        for cause in [HaltCause::Device, HaltCause::Full] {
+            let mut group = began_before();
+            assert_eq!(group.halt(0, cause), Ok(()));
+            group.oracle.lifecycle(NodeId(0), false);
+            group.oracle.lifecycle(NodeId(0), true);
+            assert_eq!(group.halt(0, cause).unwrap_err().invariant, "I19");
+        }
+        // An operation may stay away for long; what fills a device does so at once, or it would not have.
+        assert_eq!(began_before().halt_at(60, 0, HaltCause::Device), Ok(()));
+        assert_eq!(began_before().halt_at(60, 0, HaltCause::Full).unwrap_err().invariant, "I19");
+        for cause in [HaltCause::Lost, HaltCause::Foreign] {
+            assert_eq!(began_before().halt(0, cause).unwrap_err().invariant, "I19", "nothing had struck it");
+        }
     }
 
     #[test]
