@@ -51,6 +51,11 @@ impl Flavour {
                 String::from_utf8_lossy(&built.stderr).trim_end()
             ));
         }
+        self.keep(target)
+    }
+
+    /// A copy of what was built last.
+    fn keep(self, target: &Path) -> Verdict<Binary> {
         let profile = if self.release { "release" } else { "debug" };
         let path =
             target.join("xtask").join(format!("seedfast-{}{}", self.name(), std::env::consts::EXE_SUFFIX));
@@ -64,7 +69,12 @@ impl Flavour {
 
 /// Builds a flavour of this very tree.
 pub(crate) fn build(flavour: Flavour) -> Verdict<Binary> {
-    flavour.build(shell::root(), &shell::target(), &[])
+    let target = shell::target();
+    if flavour == Flavour::DEBUG {
+        shell::build_tests()?;
+        return flavour.keep(&target);
+    }
+    flavour.build(shell::root(), &target, &[])
 }
 
 /// A built `seedfast`.

@@ -36,6 +36,12 @@ pub(crate) fn cargo() -> Command {
     cargo
 }
 
+/// Builds the whole workspace as its tests run it, and its programs with it. A selection of packages has another selection of
+/// features, and builds every crate again.
+pub(crate) fn build_tests() -> Verdict {
+    run(cargo().args(["test", "--no-run", "--quiet", "--locked", "--workspace"]))
+}
+
 /// The command as a person would type it.
 pub(crate) fn line(command: &Command) -> String {
     let program =
