@@ -33,14 +33,16 @@ pub(crate) struct Shared {
     pub(crate) places: Vec<Place>,
     /// Set when clients are to finish.
     pub(crate) stop: AtomicBool,
+    /// Set by a client that has no key left to ask for.
+    pub(crate) spent: AtomicBool,
     begun: AtomicU64,
 }
 
 impl Shared {
     /// For clients of these replicas.
     pub(crate) fn new(places: Vec<Place>) -> Arc<Self> {
-        let (stop, begun) = (AtomicBool::new(false), AtomicU64::new(0));
-        Arc::new(Shared { ledger: Ledger::new(), places, stop, begun })
+        let (stop, spent, begun) = (AtomicBool::new(false), AtomicBool::new(false), AtomicU64::new(0));
+        Arc::new(Shared { ledger: Ledger::new(), places, stop, spent, begun })
     }
 }
 
@@ -133,6 +135,7 @@ impl Client {
             let now = shared.begun.fetch_add(1, Ordering::Relaxed) / (GENERATION * self.registers());
             // Keys have numbers of 16 bits.
             if (now + 1) * self.registers().max(LISTS) > u16::MAX.into() {
+                shared.spent.store(true, Ordering::Relaxed);
                 return;
             }
             if now != generation {

@@ -6,8 +6,9 @@ use super::settings::Settings;
 use crate::{Trouble, Verdict, cannot, failed, shell};
 use std::fs::{self, OpenOptions};
 use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +17,8 @@ use std::time::{Duration, Instant};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a replica may fail to start because something of its former life is still held.
 const STARTS: u32 = 5;
+/// The signal that no process can refuse.
+const KILLED: i32 = 9;
 
 /// Where clients find a replica.
 #[derive(Clone, Debug)]
@@ -225,16 +228,20 @@ impl Cluster {
         Ok(())
     }
 
-    /// `kill -9`. One that does not run is left as it is.
-    pub(crate) fn kill(&mut self, index: usize) {
-        if let Some(mut child) = self.nodes[index].child.take() {
-            // Either fails only if it is gone already.
-            let _ = child.kill();
-            let _ = child.wait();
+    /// `kill -9`. One that does not run is left as it is; one that had ended by itself before is judged for that.
+    pub(crate) fn kill(&mut self, index: usize) -> Verdict {
+        let node = &mut self.nodes[index];
+        node.stopped = false;
+        let starts = std::mem::take(&mut node.starts);
+        let Some(mut child) = node.child.take() else { return Ok(()) };
+        // It fails only if there is nothing left to kill.
+        let _ = child.kill();
+        let status = child.wait().map_err(io(&self.binary))?;
+        if status.signal() == Some(KILLED) {
             self.counts.kills += 1;
+            return Ok(());
         }
-        self.nodes[index].stopped = false;
-        self.nodes[index].starts = 0;
+        self.judge(index, status, starts).map(drop)
     }
 
     /// SIGSTOP, which no process can refuse.
@@ -295,26 +302,34 @@ impl Cluster {
         (0..self.len()).try_for_each(|index| self.start(index))
     }
 
-    /// Looks whether a replica ended by itself. Only a full disk is a reason; what its former life still holds is one
-    /// to try again.
+    /// Looks whether a replica ended by itself.
     pub(crate) fn ended(&mut self) -> Verdict {
         for index in 0..self.len() {
-            let Some(child) = &mut self.nodes[index].child else { continue };
+            let node = &mut self.nodes[index];
+            let Some(child) = &mut node.child else { continue };
             let Ok(Some(status)) = child.try_wait() else { continue };
-            self.nodes[index].child = None;
-            if self.full && index + 1 == self.len() {
-                self.counts.ended_full += 1;
-                continue;
-            }
-            let log = fs::read_to_string(self.log(index)).unwrap_or_default();
-            let last = last_words(&log);
-            if status.code() == Some(2) && last.contains("in use") && self.nodes[index].starts < STARTS {
+            node.child = None;
+            let starts = node.starts;
+            if self.judge(index, status, starts)? {
                 self.start(index)?;
-                continue;
             }
-            return failed(format!("replica {} ended by itself with {status}: {last}", index + 1));
         }
         Ok(())
+    }
+
+    /// Judges one that ended by itself; whether it is to be tried again. Only a full disk is a reason to end, and then with
+    /// words and not with a panic; what the former life still holds is one to try again.
+    fn judge(&mut self, index: usize, status: ExitStatus, starts: u32) -> Verdict<bool> {
+        if self.full && index + 1 == self.len() && matches!(status.code(), Some(2 | 3)) {
+            self.counts.ended_full += 1;
+            return Ok(false);
+        }
+        let log = fs::read_to_string(self.log(index)).unwrap_or_default();
+        let last = last_words(&log);
+        if status.code() == Some(2) && last.contains("in use") && starts < STARTS {
+            return Ok(true);
+        }
+        failed(format!("replica {} ended by itself with {status}: {last}", index + 1))
     }
 
     /// Asks all to end, which they must do in time and in peace, and has each journal verified.
@@ -361,7 +376,8 @@ fn last_words(log: &str) -> String {
 impl Drop for Cluster {
     fn drop(&mut self) {
         for index in 0..self.len() {
-            self.kill(index);
+            // Whoever looked for what it finds has done so before.
+            let _ = self.kill(index);
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::{Trouble, Verdict, failed};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -61,7 +62,7 @@ impl Nemesis<'_> {
         thread::sleep(round.hold);
         for (strike, target) in round.strikes.iter().zip(&targets) {
             if matches!(strike, Strike::StopAndKill(_)) {
-                self.cluster.kill(*target);
+                self.cluster.kill(*target)?;
             }
         }
         self.cluster.heal()?;
@@ -78,6 +79,10 @@ impl Nemesis<'_> {
     fn served(&mut self, before: u64) -> Verdict {
         let until = Instant::now() + PATIENCE;
         while self.shared.ledger.done() < before + SIGNS_OF_LIFE {
+            if self.shared.spent.load(Ordering::Relaxed) {
+                // Nobody asks any more.
+                return Ok(());
+            }
             if Instant::now() >= until {
                 return failed(format!(
                     "nobody was answered within {} s although everything was healed",
@@ -109,25 +114,25 @@ impl Nemesis<'_> {
         let count = self.cluster.len();
         let pairs = move || (0..count).flat_map(move |from| (0..count).map(move |to| (from, to)));
         match strike {
-            Strike::Kill(_) => self.cluster.kill(target),
+            Strike::Kill(_) => self.cluster.kill(target)?,
             Strike::KillTwice(_) => {
-                self.cluster.kill(target);
+                self.cluster.kill(target)?;
                 self.cluster.start(target)?;
                 thread::sleep(TWICE);
-                self.cluster.kill(target);
+                self.cluster.kill(target)?;
             }
             Strike::KillMajority => {
                 let first = self.watch.leader().unwrap_or(0);
-                (0..self.majority()).for_each(|step| self.cluster.kill((first + step) % count));
+                (0..self.majority()).try_for_each(|step| self.cluster.kill((first + step) % count))?;
             }
-            Strike::KillAll => (0..count).for_each(|index| self.cluster.kill(index)),
+            Strike::KillAll => (0..count).try_for_each(|index| self.cluster.kill(index))?,
             Strike::KillInSnapshot(_) => {
                 let port = self.shared.places[target].resp;
                 let soon = Instant::now() + Duration::from_millis(30);
                 let asked = Connection::open(port, soon);
                 // It is killed while it does what it was asked to; nobody waits for the answer.
                 let _ = asked.and_then(|mut to| to.words(&[b"SEEDFAST", b"SNAPSHOT"], soon));
-                self.cluster.kill(target);
+                self.cluster.kill(target)?;
             }
             Strike::Stop(_) | Strike::StopAndKill(_) => self.cluster.stop(target)?,
             Strike::Isolate(_) => {
@@ -158,7 +163,7 @@ impl Nemesis<'_> {
     }
 
     fn put_aside(&mut self) -> Verdict {
-        (0..self.cluster.len()).for_each(|index| self.cluster.kill(index));
+        (0..self.cluster.len()).try_for_each(|index| self.cluster.kill(index))?;
         for index in 0..self.majority() {
             let journal = self.cluster.journal(index);
             let aside = journal.with_extension("aside");
@@ -169,7 +174,7 @@ impl Nemesis<'_> {
     }
 
     fn forget(&mut self) -> Verdict {
-        (0..self.cluster.len()).for_each(|index| self.cluster.kill(index));
+        (0..self.cluster.len()).try_for_each(|index| self.cluster.kill(index))?;
         for (index, aside) in std::mem::take(&mut self.aside) {
             copy(&aside, &self.cluster.journal(index))?;
             self.cluster.start(index)?;

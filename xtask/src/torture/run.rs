@@ -224,6 +224,10 @@ fn strike(
         match settings.extent {
             Extent::For(time) if shared.ledger.elapsed() >= time => break,
             Extent::Rounds(rounds) if number > rounds => break,
+            _ if shared.spent.load(Ordering::Relaxed) => {
+                eprintln!("the history can hold no more keys: no further rounds");
+                break;
+            }
             _ => {}
         }
         round(number, &plan.next())?;
@@ -262,7 +266,9 @@ fn finish(
     report: &mut Report,
 ) -> Verdict<usize> {
     note(report, cluster.heal())?;
-    (0..cluster.len()).for_each(|index| cluster.kill(index));
+    for index in 0..cluster.len() {
+        note(report, cluster.kill(index))?;
+    }
     note(report, cluster.heal())?;
     let finals = shared.ledger.begun();
     let keys: Arc<Vec<Key>> = Arc::new(shared.ledger.keys());
