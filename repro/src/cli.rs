@@ -358,7 +358,9 @@ fn replay(
     options: &Replay,
     console: &mut Console<'_>,
 ) -> Result<u8, Trouble> {
-    if let Some(paths) = recording::find(&options.what)? {
+    // With a seed it names a scenario, whatever lies in this directory under its name.
+    let recordings = if options.seed.is_none() { recording::find(&options.what)? } else { None };
+    if let Some(paths) = recordings {
         return recording::replay(&paths, options, console);
     }
     match explore::case_in(Path::new(&options.what))? {

@@ -254,10 +254,12 @@ fn missing(parts: &[Part]) -> Vec<String> {
             ));
         }
     }
-    for ((_, _, _, shards), there) in present {
-        let absent: Vec<String> = (0..shards)
-            .filter(|index| !there.contains(index))
-            .map(|index| Shard { index, count: shards }.to_string())
+    for ((_, first, end, count), there) in present {
+        // One without a seed has nothing to say, and was refused.
+        let absent: Vec<String> = (0..count)
+            .map(|index| Shard { index, count })
+            .filter(|shard| !there.contains(&shard.index) && !Span { first, end, shard: *shard }.is_empty())
+            .map(|shard| shard.to_string())
             .collect();
         let more = match absent.len().saturating_sub(NAMED) {
             0 => String::new(),

@@ -250,7 +250,15 @@ impl Book {
                 Err(_) => String::new(),
             }
         });
+        // What is there is of a campaign that is over; if this one is killed soon, nobody may take that for it.
+        book.write()?;
         Ok(begin(Some(book), note))
+    }
+
+    fn write(&self) -> Result<(), Trouble> {
+        serde_json::to_vec(&self.kept)
+            .map_err(|error| Trouble::new(format!("the campaign's sums cannot be written: {error}")))
+            .and_then(|bytes| files::write(&self.path, &bytes))
     }
 
     /// Whether it is time to keep the sums again.
@@ -269,10 +277,7 @@ impl Book {
             seed,
             after_nanos: nanos(after),
         });
-        let written = serde_json::to_vec(&self.kept)
-            .map_err(|error| Trouble::new(format!("the campaign's sums cannot be written: {error}")))
-            .and_then(|bytes| files::write(&self.path, &bytes));
-        self.trouble = written.err();
+        self.trouble = self.write().err();
         self.due = Some(Instant::now() + OFTEN.max(began.elapsed() * SHARE));
     }
 }

@@ -186,8 +186,8 @@ impl Check {
     fn one(&self, seed: u64) -> Result<Told, Trouble> {
         let mut told = self.campaign(seed, 1)?;
         let (name, number) = (self.scenario.name(), seed.to_string());
-        let beside = directory(&self.name()).join(format!("{name}-{seed}"));
-        let (events, picture) = (beside.with_extension("txt"), beside.with_extension("html"));
+        let beside = |ending: &str| directory(&self.name()).join(format!("{name}-{seed}.{ending}"));
+        let (events, picture) = (beside("txt"), beside("html"));
         let (_, lines) = self.command_line(&["replay", name, &number, "--verbose"])?;
         std::fs::create_dir_all(directory(&self.name())).map_err(|error| {
             Trouble::new(format!("cannot create {}: {error}", directory(&self.name()).display()))

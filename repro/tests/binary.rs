@@ -118,6 +118,15 @@ fn a_campaign_that_is_killed_again_and_again_ends_like_one_that_never_was() {
     }
 }
 
+#[test]
+fn a_scenario_and_a_seed_are_replayed_whatever_directory_lies_there() {
+    let here = scratch("directory-toy");
+    std::fs::create_dir_all(format!("{here}/toy")).expect("a scratch directory");
+    let ran = seedfast(&["replay", "toy", "7"]).current_dir(&here).output().expect("the program was built");
+    assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+    std::fs::remove_dir_all(here).expect("it is ours");
+}
+
 /// A file of the repository.
 fn file(name: &str) -> String {
     let path = format!("{}/../{name}", env!("CARGO_MANIFEST_DIR"));

@@ -106,6 +106,29 @@ fn signatures_are_grouped_with_their_counts_and_the_seed_that_breaks_soonest() {
 }
 
 #[test]
+fn shards_that_have_no_seed_are_not_missed() {
+    let scratch = Scratch::new("merge-empty-shards");
+    let flags = |shard| ["run", "pings", "--seeds", "0..3", "--shard", shard];
+    for shard in ["1/5", "2/5", "3/5", "4/5"] {
+        let out = ["--out", &scratch.file(&shard[..1])];
+        assert_eq!(seedfast(&[&flags(shard)[..], &out].concat()).code, if shard == "4/5" { 2 } else { 0 });
+    }
+    let ran = seedfast(&["merge", scratch.path()]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+#[test]
+fn a_campaign_that_came_to_nothing_is_not_taken_for_the_one_before() {
+    let scratch = Scratch::new("merge-before");
+    assert_eq!(seedfast(&["run", "pings", "--seeds", "0..40", "--out", scratch.path()]).code, 0);
+    assert_eq!(seedfast(&["merge", scratch.path()]).code, 0);
+    assert_eq!(seedfast(&["run", "refuses", "--seeds", "0..40", "--out", scratch.path()]).code, 2);
+    let ran = seedfast(&["merge", scratch.path()]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.out.contains("was interrupted after 0 seeds"), "{}", ran.out);
+}
+
+#[test]
 fn a_part_that_is_missing_or_was_interrupted_is_named_and_is_no_success() {
     let scratch = Scratch::new("merge-missing");
     for shard in ["1/4", "3/4", "4/4"] {

@@ -96,7 +96,7 @@ pub(crate) fn measure(binary: &Binary, name: &str, scenario: &str, failure: &Fai
         seconds: shrunk["wall_seconds"].as_f64().unwrap_or(f64::MAX),
         is_whole: shrunk["whole"] == true,
         is_same_again: plan(&text) == plan(&shell::read(&second)?),
-        superfluous: superfluous(binary, &text, &invariant, &file("-without"))?,
+        superfluous: superfluous(binary, &text, count(&shrunk["faults"]), &invariant, &file("-without"))?,
         invariant,
     })
 }
@@ -116,20 +116,38 @@ fn plan(bundle: &str) -> (Option<&str>, Option<&str>) {
     (seed, plan)
 }
 
-/// How many lines of faults can be taken out of a bundle's text so that the same invariant breaks without them.
-fn superfluous(binary: &Binary, text: &str, invariant: &str, file: &PathBuf) -> Verdict<usize> {
+/// How many of the `faults` lines of a bundle's text can be taken out so that the same invariant breaks without them.
+fn superfluous(
+    binary: &Binary,
+    text: &str,
+    faults: usize,
+    invariant: &str,
+    file: &PathBuf,
+) -> Verdict<usize> {
     let lines: Vec<&str> = text.lines().collect();
-    let mut found = 0;
+    let (mut seen, mut found) = (0, 0);
     for (number, line) in lines.iter().enumerate() {
         if !line.starts_with("    { at = ") {
             continue;
         }
+        seen += 1;
         let without = lines.iter().enumerate().filter(|(other, _)| *other != number);
         let without: String = without.flat_map(|(_, line)| [*line, "\n"]).collect();
         shell::write(file, without)?;
         let ended = shell::output(binary.command().arg("replay").arg(file))?;
+        if !matches!(ended.status.code(), Some(0 | 1 | 3)) {
+            let errors = String::from_utf8_lossy(&ended.stderr);
+            return failed(format!(
+                "without line {} a bundle is none any more: {}",
+                number + 1,
+                errors.trim()
+            ));
+        }
         let told = String::from_utf8_lossy(&ended.stdout);
         found += usize::from(told.lines().any(|line| line.starts_with(&format!("  {invariant}  "))));
+    }
+    if seen != faults {
+        return failed(format!("{seen} lines of a bundle were taken for its {faults} faults"));
     }
     Ok(found)
 }
