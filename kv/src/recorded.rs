@@ -6,6 +6,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use seedfast_core::codec::{Malformed, Reader, Write};
+use seedfast_core::machine::StateMachine;
 use seedfast_core::paxos::{Config, Replica};
 use seedfast_core::recording::Header;
 use seedfast_core::{Start, WallTime};
@@ -36,11 +37,11 @@ pub fn header(config: &Config, limits: Limits, start: &Start, began: WallTime) -
     }
 }
 
-/// The replica of a recording, before its start.
+/// The state machine of a recording.
 ///
 /// # Errors
 /// Why this build cannot make it, in one sentence.
-pub fn replica(header: &Header) -> Result<Replica<Store>, String> {
+pub fn store(header: &Header) -> Result<Store, String> {
     if header.machine != MACHINE {
         let machine = &header.machine;
         return Err(format!(
@@ -50,8 +51,24 @@ pub fn replica(header: &Header) -> Result<Replica<Store>, String> {
     let limits = decode(&header.limits).map_err(|_| {
         format!("the limits of its state machine are not those of a `{MACHINE}` of this build")
     })?;
-    Replica::new(header.config.clone(), Store::with_limits(limits))
+    Ok(Store::with_limits(limits))
+}
+
+/// The replica of a recording, fed by `machine`, before its start.
+///
+/// # Errors
+/// As [`store`].
+pub fn replica_of<M: StateMachine>(header: &Header, machine: M) -> Result<Replica<M>, String> {
+    Replica::new(header.config.clone(), machine)
         .map_err(|why| format!("its replica's settings make no sense here: {why}"))
+}
+
+/// The replica of a recording, before its start.
+///
+/// # Errors
+/// As [`store`].
+pub fn replica(header: &Header) -> Result<Replica<Store>, String> {
+    replica_of(header, store(header)?)
 }
 
 /// Whether the sources that decide are the same in both builds.

@@ -213,8 +213,9 @@ pub(crate) struct Replay {
     /// Run it twice, in a cold world and in one that ran other seeds, and name the first event that differs
     #[arg(long)]
     pub(crate) check: bool,
-    /// Write a bundle of this run without a byte of what was sent, stored or answered; it replays the same
-    #[arg(long, value_name = "FILE")]
+    /// Write a bundle of this run, or a recording, without a byte of what was sent, stored or answered; it replays the
+    /// same. Of a directory of recordings, this is the directory that they go to
+    #[arg(long, value_name = "FILE | DIR")]
     pub(crate) redact: Option<PathBuf>,
     /// How long it may take on the wall clock before it counts as looping for ever
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = nanoseconds)]

@@ -3,40 +3,16 @@
 mod fakes;
 
 use fakes::{Scratch, seedfast};
-use seedfast_core::recording::{End, MAGIC, Recorder, Sink, seal};
+use seedfast_core::recording::Recorder;
 use seedfast_core::runtime::drive::Tap;
-use seedfast_core::{Input, Instant, Now, Output, TimerId, WallTime};
+use seedfast_core::{Input, Instant, Now, Output, TimerId};
 use seedfast_scenarios::full_stack::FULL_STACK;
 use seedfast_scenarios::full_stack::scene::FullStack;
-use seedfast_scenarios::recorded;
+use seedfast_scenarios::recorded::{InMemory, Shelf};
 use seedfast_sim::{NoTrace, Scenario, World};
-use std::cell::RefCell;
-use std::rc::Rc;
 
 /// The turn whose outputs are recorded as others than they were.
 const ODD: u64 = 7;
-
-/// The recordings of a run, one for each life.
-type Shelf = Rc<RefCell<Vec<Rc<RefCell<Vec<u8>>>>>>;
-
-/// Keeps a recording in memory.
-struct InMemory {
-    bytes: Rc<RefCell<Vec<u8>>>,
-    number: u32,
-}
-
-impl Sink for InMemory {
-    fn take(&mut self, block: &mut Vec<u8>) -> Result<(), End> {
-        self.last(std::mem::take(block));
-        Ok(())
-    }
-
-    fn last(&mut self, mut block: Vec<u8>) {
-        seal(&mut block, self.number);
-        self.number += 1;
-        self.bytes.borrow_mut().extend(block);
-    }
-}
 
 /// Records, and at one turn something that was never asked for.
 struct Watch {
@@ -70,15 +46,11 @@ fn recordings(odd: u64) -> Vec<Vec<u8>> {
     let shelf = Shelf::default();
     let inner = shelf.clone();
     let mut scene = FullStack::new(&plan, 1).expect("the plan makes sense").watched(move |config, start| {
-        let bytes = Rc::new(RefCell::new(MAGIC.to_vec()));
-        inner.borrow_mut().push(bytes.clone());
-        let header = recorded::header(config, recorded::Limits::DEFAULT, start, WallTime(0));
-        let recorder = Recorder::new(&header, InMemory { bytes, number: 0 });
-        Box::new(Watch { recorder, turns: 0, odd })
+        Box::new(Watch { recorder: inner.record(config, start), turns: 0, odd })
     });
     World::new().run(1, &plan.schedule, &mut scene, &mut NoTrace);
     drop(scene);
-    let lives: Vec<Vec<u8>> = shelf.take().into_iter().map(|bytes| bytes.take()).collect();
+    let lives = shelf.take();
     assert!(lives.len() >= 3 && lives[0].len() > 10_000, "{} lives", lives.len());
     lives
 }

@@ -11,6 +11,7 @@ pub mod linearizable;
 pub mod oracles;
 pub mod paxos_scene;
 pub mod probes;
+pub mod recorded;
 pub mod sampler;
 pub mod states;
 pub mod story;
@@ -19,12 +20,6 @@ pub mod toy;
 pub mod workload;
 
 use seedfast_sim::Scenario;
-
-/// Replicas that were recorded on real machines: the same store as in the scenarios.
-pub mod recorded {
-    pub use seedfast_kv::recorded::{BUILD, header, replica, same_sources};
-    pub use seedfast_kv::{Limits, Store};
-}
 
 /// Every scenario, the default mix first; those with a planted bug last.
 pub fn all() -> Vec<&'static dyn Scenario> {

@@ -1,44 +1,15 @@
 //! The flight recorder, in the simulated world: the loop that it watches is the one that runs on real machines.
 
-use seedfast_core::paxos::{Config, Replica};
-use seedfast_core::recording::{Difference, End, MAGIC, Reading, Recorder, Replay, Sink, seal};
+use seedfast_core::paxos::Replica;
+use seedfast_core::recording::{Difference, Reading, Recorder, Replay};
 use seedfast_core::runtime::drive::Tap;
-use seedfast_core::{Input, Now, Outbox, Output, Process, Start, WallTime};
-use seedfast_kv::{Limits, Store, recorded};
+use seedfast_core::{Input, Now, Outbox, Output, Process};
 use seedfast_scenarios::full_stack::FULL_STACK;
 use seedfast_scenarios::full_stack::scene::FullStack;
+use seedfast_scenarios::recorded::{self, InMemory, Shelf, Store};
 use seedfast_sim::{NoTrace, Outcome, Scenario, World};
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
-
-/// The recordings of a run, one for each life.
-type Shelf = Rc<RefCell<Vec<Rc<RefCell<Vec<u8>>>>>>;
-
-/// Keeps a recording in memory.
-struct InMemory {
-    bytes: Rc<RefCell<Vec<u8>>>,
-    number: u32,
-}
-
-impl Sink for InMemory {
-    fn take(&mut self, block: &mut Vec<u8>) -> Result<(), End> {
-        self.last(std::mem::take(block));
-        Ok(())
-    }
-
-    fn last(&mut self, mut block: Vec<u8>) {
-        seal(&mut block, self.number);
-        self.number += 1;
-        self.bytes.borrow_mut().extend(block);
-    }
-}
-
-fn record(shelf: &Shelf, config: &Config, start: &Start) -> Recorder<InMemory> {
-    let bytes = Rc::new(RefCell::new(MAGIC.to_vec()));
-    shelf.borrow_mut().push(bytes.clone());
-    let header = recorded::header(config, Limits::DEFAULT, start, WallTime(0));
-    Recorder::new(&header, InMemory { bytes, number: 0 })
-}
 
 /// Runs a seed, each life watched by what `watch` makes of its recorder.
 fn run<T: Tap + 'static>(
@@ -49,11 +20,10 @@ fn run<T: Tap + 'static>(
     let shelf = Shelf::default();
     let inner = shelf.clone();
     let scene = FullStack::new(&plan, seed).expect("the plan makes sense");
-    let mut scene = scene.watched(move |config, start| Box::new(watch(record(&inner, config, start))));
+    let mut scene = scene.watched(move |config, start| Box::new(watch(inner.record(config, start))));
     let outcome = World::new().run(seed, &plan.schedule, &mut scene, &mut NoTrace);
     drop(scene);
-    let lives = shelf.take().into_iter().map(|bytes| bytes.take()).collect();
-    (outcome, lives)
+    (outcome, shelf.take())
 }
 
 /// Lives a recorded life again, by the process that `make` makes of a replica; gives the number of turns.

@@ -2,6 +2,7 @@
 
 mod files;
 mod lines;
+mod redact;
 
 use crate::cli::{Replay as Options, Until};
 use crate::panics::quietly;
@@ -9,10 +10,12 @@ use crate::scenarios::printed;
 use crate::text::{Console, Paint, count};
 use crate::trouble::Trouble;
 use lines::Teller;
+use redact::{MACHINE as REDACTED, Secret};
+use seedfast_core::machine::StateMachine;
 use seedfast_core::paxos::Replica;
 use seedfast_core::recording::{Difference, End, Header, Reading, Record, Replay, Unreadable};
 use seedfast_core::{Duration, Instant};
-use seedfast_scenarios::recorded::{self, Store};
+use seedfast_scenarios::recorded;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -37,15 +40,46 @@ pub(crate) fn replay(paths: &[PathBuf], options: &Options, console: &mut Console
             "a recording has nothing for {flag}: it is what one replica was told, not what happened in a cluster"
         )));
     }
-    if options.redact.is_some() {
-        return Err(Trouble::new(
-            "a recording cannot be redacted: its replies, its checksums and its hashes follow from what clients sent; \
-             keep it where their data may be",
-        ));
-    }
     if options.seed.is_some() || !options.node.is_empty() {
         return Err(Trouble::new("a recording is of one replica, and has neither a seed nor other nodes"));
     }
+    if let Some(to) = &options.redact {
+        if options.until.is_some() {
+            return Err(Trouble::new("a recording is redacted to its end; leave out --until"));
+        }
+        let redacted = redact(paths, Path::new(&options.what), to)?;
+        return replay_all(&redacted, options, console);
+    }
+    replay_all(paths, options, console)
+}
+
+/// Redacts recordings with one secret, so that they still fit each other, and says where they are.
+fn redact(paths: &[PathBuf], what: &Path, to: &Path) -> Result<Vec<PathBuf>, Trouble> {
+    let secret = Secret::draw();
+    let mut redacted = Vec::new();
+    let is_directory = what.is_dir();
+    if is_directory {
+        let cannot = |error: io::Error| {
+            Trouble::new(format!("cannot create {}: {}", to.display(), crate::files::plain(&error)))
+        };
+        std::fs::create_dir_all(to).map_err(cannot)?;
+    }
+    for path in paths {
+        let name = path.file_name().unwrap_or_default();
+        let to = if is_directory || to.is_dir() { to.join(name) } else { to.to_path_buf() };
+        if to.exists() && to.canonicalize().ok() == path.canonicalize().ok() {
+            return Err(Trouble::new(format!(
+                "{} would take its own place; name another one",
+                path.display()
+            )));
+        }
+        redact::redact(path, &to, &secret)?;
+        redacted.push(to);
+    }
+    Ok(redacted)
+}
+
+fn replay_all(paths: &[PathBuf], options: &Options, console: &mut Console<'_>) -> Result<u8, Trouble> {
     let mut worst = 0;
     for path in paths {
         let code = one(path, options, console)?;
@@ -73,9 +107,9 @@ enum Ending {
 }
 
 /// A recording that is being replayed.
-struct Session<'a> {
+struct Session<'a, M> {
     reading: Reading<files::Bytes>,
-    replay: Replay<Replica<Store>>,
+    replay: Replay<Replica<M>>,
     teller: Option<Teller>,
     options: &'a Options,
 }
@@ -99,8 +133,26 @@ fn one(path: &Path, options: &Options, console: &mut Console<'_>) -> Result<u8, 
             recorded::BUILD
         ));
     }
-    let replica = recorded::replica(&header).map_err(|why| Trouble::new(format!("{name}: {why}")))?;
-    let mut session = Session { reading, replay: Replay::new(replica), teller: None, options };
+    let trouble = |why: String| Trouble::new(format!("{name}: {why}"));
+    if header.machine == REDACTED {
+        let replica = redact::replica(&header).map_err(trouble)?;
+        return lived(
+            path,
+            Session { reading, replay: Replay::new(replica), teller: None, options },
+            console,
+        );
+    }
+    let replica = recorded::replica(&header).map_err(trouble)?;
+    lived(path, Session { reading, replay: Replay::new(replica), teller: None, options }, console)
+}
+
+/// Replays one, tells what came of it, and says how to exit.
+fn lived<M: StateMachine>(
+    path: &Path,
+    mut session: Session<'_, M>,
+    console: &mut Console<'_>,
+) -> Result<u8, Trouble> {
+    let header = session.reading.header().clone();
     let ending = match quietly(|| session.run(console)) {
         Ok(ending) => ending?,
         Err(why) => {
@@ -109,7 +161,7 @@ fn one(path: &Path, options: &Options, console: &mut Console<'_>) -> Result<u8, 
         }
     };
     let paint = console.paint();
-    printed(console, &session.told(&name.to_string(), &header, &ending, paint))?;
+    printed(console, &session.told(&path.display().to_string(), &header, &ending, paint))?;
     Ok(match ending {
         Ending::Marked(_) | Ending::Open | Ending::Stopped => 0,
         Ending::Unreadable(Unreadable::Torn { .. }) => 0,
@@ -120,7 +172,7 @@ fn one(path: &Path, options: &Options, console: &mut Console<'_>) -> Result<u8, 
     })
 }
 
-impl Session<'_> {
+impl<M: StateMachine> Session<'_, M> {
     /// Hands over turn after turn.
     fn run(&mut self, console: &mut Console<'_>) -> Result<Ending, Trouble> {
         let mut text = String::new();
@@ -231,6 +283,11 @@ impl Session<'_> {
         let (node, life, build) = (header.node, header.incarnation.0, &header.build);
         let _ = writeln!(text, "  replica      {node} of cluster {:032x}, life {life}", header.cluster.0);
         let _ = writeln!(text, "  recorded by  {build}");
+        let is_redacted = header.machine == REDACTED;
+        if is_redacted {
+            let what = "the protocol is replayed; what clients sent, stored and were answered is replaced";
+            let _ = writeln!(text, "  redacted     {what}");
+        }
         let time = match (&self.teller, self.replay.turn()) {
             (Some(teller), Some(turn)) => teller.since(turn),
             _ => Duration::ZERO,
@@ -240,11 +297,11 @@ impl Session<'_> {
         if let Some(status) = self.replay.process().status() {
             let role = if status.leads.is_some() { "leads" } else { "follows" };
             let (promised, decided, applied) = (status.promised, status.decided.0, status.applied.0);
+            // What plays answers back has no state.
+            let digest = if is_redacted { String::new() } else { format!(", digest {:016x}", status.digest) };
             let _ = writeln!(
                 text,
-                "  then         it {role}, promised {promised}, decided below {decided}, applied below {applied}, \
-                 digest {:016x}",
-                status.digest
+                "  then         it {role}, promised {promised}, decided below {decided}, applied below {applied}{digest}"
             );
         }
         let _ = writeln!(text, "  the end      {}\n", self.end(ending));
