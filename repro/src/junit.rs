@@ -6,6 +6,7 @@
 //! merge are a failed case of a suite of their own.
 
 use crate::campaign::Findings;
+use crate::markup::{attribute, content};
 use crate::report::{self, Again, Saved};
 use crate::tally::Tally;
 use crate::text::{Paint, count};
@@ -185,28 +186,6 @@ fn is_failed(outcome: &Outcome) -> bool {
 
 fn is_erred(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Erred(..))
-}
-
-/// Text between elements. What XML 1.0 has no way to say (a zero byte, a colour's escape) is replaced.
-fn content(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '\r' => safe.push_str("&#13;"),
-            '\t' | '\n' => safe.push(letter),
-            '\0'..='\u{1f}' | '\u{7f}' | '\u{fffe}' | '\u{ffff}' => safe.push('\u{fffd}'),
-            letter => safe.push(letter),
-        }
-    }
-    safe
-}
-
-/// Text between double quotes, where a reader makes one space of every kind of blank that is not written as a number.
-fn attribute(text: &str) -> String {
-    content(text).replace('"', "&quot;").replace('\n', "&#10;").replace('\t', "&#9;")
 }
 
 #[cfg(test)]

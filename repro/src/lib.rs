@@ -28,6 +28,7 @@ pub mod identity;
 mod json;
 mod junit;
 pub mod layout;
+mod markup;
 mod merge;
 mod names;
 mod panics;

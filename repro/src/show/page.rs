@@ -1,6 +1,7 @@
 //! The page: a template, its style and its scripts, and the data, compressed, in one file.
 
 use crate::base64;
+use crate::markup::content;
 use serde_json::Value;
 
 const TEMPLATE: &str = include_str!("../../assets/show.html");
@@ -37,7 +38,7 @@ pub(crate) fn page(title: &str, data: &Value) -> String {
         let (mark, after) = behind.split_once("}}").expect("the template closes its marks");
         page.push_str(before);
         match mark {
-            "title" => page.push_str(&escaped(title)),
+            "title" => page.push_str(&content(title)),
             "style" => page.push_str(STYLE),
             "script" => page.push_str(&script),
             "data" => page.push_str(&data),
@@ -47,22 +48,6 @@ pub(crate) fn page(title: &str, data: &Value) -> String {
     }
     page.push_str(rest);
     page
-}
-
-/// Text for HTML.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            letter => safe.push(letter),
-        }
-    }
-    safe
 }
 
 #[cfg(test)]
