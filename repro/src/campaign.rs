@@ -41,7 +41,7 @@ pub struct Campaign {
 pub struct Signature {
     /// How many seeds failed like this.
     pub seeds: u64,
-    /// The lowest of them, confirmed; at most [`EXAMPLES`].
+    /// The lowest of them, confirmed, or those that a guided campaign came upon first; at most [`EXAMPLES`].
     pub examples: Vec<Failure>,
     /// The one that broke after the fewest events, the lowest of several: the easiest one to look at.
     pub quickest: Failure,
@@ -53,15 +53,28 @@ impl Signature {
         Signature { seeds: 1, examples: vec![failure.clone()], quickest: failure }
     }
 
+    /// Adds one that was found later. It never takes the place of an example, whose bundle may have been written.
+    pub fn push(&mut self, failure: Failure) {
+        self.seeds += 1;
+        if self.examples.len() < EXAMPLES {
+            self.examples.push(failure.clone());
+        }
+        self.note(failure);
+    }
+
+    fn note(&mut self, other: Failure) {
+        if (other.event, other.seed) < (self.quickest.event, self.quickest.seed) {
+            self.quickest = other;
+        }
+    }
+
     /// Adds others, which are disjoint from these.
     pub fn merge(&mut self, other: Signature) {
         self.seeds += other.seeds;
         self.examples.extend(other.examples);
         self.examples.sort_by_key(|failure| failure.seed);
         self.examples.truncate(EXAMPLES);
-        if (other.quickest.event, other.quickest.seed) < (self.quickest.event, self.quickest.seed) {
-            self.quickest = other.quickest;
-        }
+        self.note(other.quickest);
     }
 }
 

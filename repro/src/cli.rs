@@ -98,7 +98,7 @@ pub(crate) struct Run {
     #[arg(long, requires = "out")]
     pub(crate) resume: bool,
     /// Breed schedules from those that reached new states of the protocol, beside fresh seeds (docs/guide.md)
-    #[arg(long, conflicts_with = "resume")]
+    #[arg(long)]
     pub(crate) guide: bool,
     /// Keep the schedules that reached new states in this directory, and begin with those that are there
     #[arg(long, value_name = "DIR", requires = "guide")]

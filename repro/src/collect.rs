@@ -110,7 +110,7 @@ impl<'a> Collector<'a> {
                 Entry::Vacant(place) => {
                     place.insert(Signature::new(failure));
                 }
-                Entry::Occupied(mut found) => found.get_mut().merge(Signature::new(failure)),
+                Entry::Occupied(mut found) => found.get_mut().push(failure),
             }
         }
         sums.is_over = is_bad && !self.campaign.keep_going;

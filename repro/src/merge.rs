@@ -78,12 +78,26 @@ pub(crate) fn merge(
     Ok(code)
 }
 
+impl Part {
+    /// # Errors
+    /// It is no part of anything: what a guided campaign runs follows from all that it has run.
+    fn of(directory: PathBuf, kept: Kept) -> Result<Self, Trouble> {
+        if kept.guided.is_some() {
+            return Err(Trouble::new(format!(
+                "{} holds a guided campaign, which is more than the sum of its seeds; merge blind ones",
+                directory.display()
+            )));
+        }
+        Ok(Part { directory, kept })
+    }
+}
+
 /// Reads the parts: each directory is one, or holds one in each of its directories.
 fn parts(directories: &[PathBuf]) -> Result<Vec<Part>, Trouble> {
     let mut parts = Vec::new();
     for directory in directories {
         if let Some(kept) = Kept::read(directory)? {
-            parts.push(Part { directory: directory.clone(), kept });
+            parts.push(Part::of(directory.clone(), kept)?);
             continue;
         }
         let mut below: Vec<PathBuf> =
@@ -92,7 +106,7 @@ fn parts(directories: &[PathBuf]) -> Result<Vec<Part>, Trouble> {
         let before = parts.len();
         for directory in below {
             if let Some(kept) = Kept::read(&directory)? {
-                parts.push(Part { directory, kept });
+                parts.push(Part::of(directory, kept)?);
             }
         }
         if parts.len() == before {

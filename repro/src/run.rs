@@ -1,11 +1,11 @@
 //! The `run` command: from flags to a campaign, from findings to bundles, a summary and an exit code.
 
 use crate::bundle::Bundle;
-use crate::campaign::{Campaign, Progress, Signatures, Stopped};
+use crate::campaign::{Campaign, Moment, Progress, Signatures, Stopped};
 use crate::cli::{self, Run};
 use crate::duration::human;
 use crate::files;
-use crate::guide;
+use crate::guide::{self, Search};
 use crate::identity::Identity;
 use crate::json;
 use crate::progress::Meter;
@@ -44,14 +44,12 @@ pub(crate) fn run(
     let campaign = &setting.campaign;
     let directory = options.out.as_deref().unwrap_or(Path::new(OUT));
     let mut shelf = Shelf::new(directory, setting.is_guided);
-    let mut opened = Opened::nothing(campaign);
+    let search = setting.is_guided.then(|| Search::begin(options.corpus.as_deref()));
+    let mut opened = Opened::nothing(campaign, search.clone());
     if options.out.is_some() {
         // Better now than after ten minutes.
         files::prepare_directory(directory)?;
-        // A guided campaign is more than the sum of its parts, and is neither resumed nor merged.
-        if !setting.is_guided {
-            opened = Book::open(directory, campaign, options.resume)?;
-        }
+        opened = Book::open(directory, campaign, search, options.resume)?;
     }
     if let Some(corpus) = &options.corpus {
         files::prepare_directory(corpus)?;
@@ -70,18 +68,24 @@ pub(crate) fn run(
             console.note(&line);
         }
     };
-    let result = if setting.is_guided {
-        guide::run(campaign, options.corpus.as_deref(), &mut tick)
-            .map(|(findings, bred)| (findings, Some(bred)))
-    } else {
-        let found = campaign.go_on(opened.sums, opened.before, &mut tick, &mut |moment| {
-            if let Some(book) = book.as_mut().filter(|book| moment.is_end || book.is_due()) {
-                // Bundles first: what is kept never speaks of one that is not there.
-                shelf.put_examples(&moment.sums.signatures);
-                book.keep(moment);
-            }
-        });
-        found.map(|findings| (findings, None))
+    let mut keep = |moment: &Moment<'_>, search: Option<&dyn Fn() -> Search>| {
+        if let Some(book) = book.as_mut().filter(|book| moment.is_end || book.is_due()) {
+            // Bundles first: what is kept never speaks of one that is not there.
+            shelf.put_examples(&moment.sums.signatures);
+            book.keep(moment, search.map(|search| search()));
+        }
+    };
+    let Opened { sums, before, guided, .. } = opened;
+    let result = match guided {
+        Some(search) => {
+            let mut keep = |moment: &Moment<'_>, search: &dyn Fn() -> Search| keep(moment, Some(search));
+            let found = guide::run(campaign, search, sums, before, &mut tick, &mut keep);
+            found.map(|(findings, bred)| (findings, Some(bred)))
+        }
+        None => {
+            let found = campaign.go_on(sums, before, &mut tick, &mut |moment| keep(moment, None));
+            found.map(|findings| (findings, None))
+        }
     };
     meter.clear();
     let (findings, bred) = match result {

@@ -7,6 +7,7 @@
 
 use crate::campaign::{Campaign, Moment, Stuck, Sums};
 use crate::files;
+use crate::guide::Search;
 use crate::identity::Identity;
 use crate::names::{self, Name};
 use crate::seeds::{Shard, Span};
@@ -59,6 +60,9 @@ pub(crate) struct Kept {
     pub(crate) stuck: Option<KeptStuck>,
     /// What it found so far.
     pub(crate) sums: Sums,
+    /// Where the search of a guided campaign is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) guided: Option<Search>,
 }
 
 /// A seed that did not end.
@@ -72,7 +76,7 @@ pub(crate) struct KeptStuck {
 }
 
 impl Kept {
-    fn of(campaign: &Campaign) -> Self {
+    fn of(campaign: &Campaign, guided: Option<Search>) -> Self {
         let Span { first, end, shard } = campaign.span;
         Kept {
             format: FORMAT.to_owned(),
@@ -87,6 +91,7 @@ impl Kept {
             wall_nanos: 0,
             stuck: None,
             sums: Sums::none(campaign.scenarios.len()),
+            guided,
         }
     }
 
@@ -153,6 +158,12 @@ impl Kept {
         compare("shard", self.span().shard.to_string(), other.span().shard.to_string());
         compare("--rerun", self.rerun_percent.to_string(), other.rerun_percent.to_string());
         compare("--keep-going", yes(self.keep_going), yes(other.keep_going));
+        compare("--guide", yes(self.guided.is_some()), yes(other.guided.is_some()));
+        let corpus = |kept: &Kept| {
+            let corpus = kept.guided.as_ref().and_then(|search| search.corpus.as_ref());
+            corpus.map_or_else(|| "none".to_owned(), |corpus| corpus.display().to_string())
+        };
+        compare("--corpus", corpus(self), corpus(other));
         parts.extend(other.build.differences(&self.build));
         parts
     }
@@ -185,27 +196,34 @@ pub(crate) struct Opened {
     pub(crate) sums: Sums,
     /// How long that took.
     pub(crate) before: Duration,
+    /// Where a guided search was.
+    pub(crate) guided: Option<Search>,
     /// What the user should know.
     pub(crate) note: Option<String>,
 }
 
 impl Opened {
     /// Nothing, and no directory either.
-    pub(crate) fn nothing(campaign: &Campaign) -> Self {
+    pub(crate) fn nothing(campaign: &Campaign, guided: Option<Search>) -> Self {
         let sums = Sums::none(campaign.scenarios.len());
-        Opened { book: None, sums, before: Duration::ZERO, note: None }
+        Opened { book: None, sums, before: Duration::ZERO, guided, note: None }
     }
 }
 
 impl Book {
-    /// Opens `directory`, which exists, for `campaign`; goes on with what is there only if it `resumes`.
+    /// Opens `directory`, which exists, for `campaign`, `guided` or not; goes on with what is there only if it `resumes`.
     ///
     /// # Errors
     /// If it is to go on but cannot, because the directory is another campaign's or in use.
-    pub(crate) fn open(directory: &Path, campaign: &Campaign, resumes: bool) -> Result<Opened, Trouble> {
+    pub(crate) fn open(
+        directory: &Path,
+        campaign: &Campaign,
+        guided: Option<Search>,
+        resumes: bool,
+    ) -> Result<Opened, Trouble> {
         let name = directory.display();
-        let fresh = Kept::of(campaign);
-        let begin = |book: Option<Book>, note| Opened { book, note, ..Opened::nothing(campaign) };
+        let fresh = Kept::of(campaign, guided.clone());
+        let begin = |book: Option<Book>, note| Opened { book, note, ..Opened::nothing(campaign, guided) };
         let lock = match lock(directory) {
             Ok(lock) => lock,
             Err(()) if resumes => {
@@ -236,7 +254,8 @@ impl Book {
                 let seeds = count(found.sums.seeds, "seed");
                 format!("going on behind {seeds} that were run before in {name}\n")
             });
-            return Ok(Opened { book: Some(book), before: found.wall(), sums: found.sums, note });
+            let before = found.wall();
+            return Ok(Opened { book: Some(book), before, sums: found.sums, guided: found.guided, note });
         }
         let note = (!found.is_complete).then(|| {
             let kept = directory.join(INTERRUPTED);
@@ -266,9 +285,10 @@ impl Book {
         self.due.is_none_or(|due| Instant::now() >= due)
     }
 
-    /// Keeps them.
-    pub(crate) fn keep(&mut self, moment: &Moment<'_>) {
+    /// Keeps them, and where a guided search is.
+    pub(crate) fn keep(&mut self, moment: &Moment<'_>, guided: Option<Search>) {
         let began = Instant::now();
+        self.kept.guided = guided;
         self.kept.sums.clone_from(moment.sums);
         self.kept.wall_nanos = nanos(moment.wall);
         self.kept.is_complete = moment.is_end && moment.stuck.is_none();

@@ -74,19 +74,26 @@ fn kept(directory: &str) -> (serde_json::Value, Vec<(String, Vec<u8>)>) {
 
 #[test]
 fn a_campaign_that_is_killed_again_and_again_ends_like_one_that_never_was() {
-    let (whole, pieces) = (scratch("whole"), scratch("pieces"));
-    let arguments = [
-        "run",
-        "toy",
-        "toy-double-vote",
-        "--keep-going",
-        "--seeds",
-        "0..8000",
-        "--resume",
-        "--jobs",
-        "2",
-        "--out",
-    ];
+    let pieces = killed_again_and_again("blind", &["--seeds", "0..8000"]);
+    let merged = run(&["merge", &pieces]);
+    assert_eq!(merged.status.code(), Some(1), "{merged:?}");
+    std::fs::remove_dir_all(pieces).expect("it is ours");
+}
+
+#[test]
+fn a_guided_campaign_that_is_killed_again_and_again_ends_like_one_that_never_was() {
+    let pieces = killed_again_and_again("guided", &["--guide", "--seeds", "0..8000"]);
+    let merged = run(&["merge", &pieces]);
+    assert_eq!(merged.status.code(), Some(2), "{merged:?}");
+    assert!(String::from_utf8_lossy(&merged.stderr).contains("holds a guided campaign"), "{merged:?}");
+    std::fs::remove_dir_all(pieces).expect("it is ours");
+}
+
+/// Compares such a campaign with one that nobody kills, and gives its directory.
+fn killed_again_and_again(name: &str, flags: &[&str]) -> String {
+    let (whole, pieces) = (scratch(&format!("whole-{name}")), scratch(&format!("pieces-{name}")));
+    let all = ["run", "toy", "toy-double-vote", "--keep-going", "--resume", "--jobs", "2"];
+    let arguments = [&all[..], flags, &["--out"]].concat();
     let ended = run(&[&arguments[..], &[&whole]].concat());
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
     let mut killed_midway = 0;
@@ -111,11 +118,8 @@ fn a_campaign_that_is_killed_again_and_again_ends_like_one_that_never_was() {
     }
     assert!(killed_midway > 0, "the campaign is too short for this test");
     assert_eq!(kept(&pieces), kept(&whole));
-    let merged = run(&["merge", &pieces]);
-    assert_eq!(merged.status.code(), Some(1), "{merged:?}");
-    for directory in [whole, pieces] {
-        std::fs::remove_dir_all(directory).expect("it is ours");
-    }
+    std::fs::remove_dir_all(whole).expect("it is ours");
+    pieces
 }
 
 #[test]

@@ -101,6 +101,71 @@ fn a_corpus_is_kept_and_the_next_campaign_begins_with_it() {
     assert_eq!(second, run("1000..1064", &other).1, "the same corpus, the same base");
 }
 
+/// What a campaign keeps, without the time that it took and where its corpus is.
+fn kept(directory: &str) -> Value {
+    let text = read(format!("{directory}/campaign.json"));
+    let mut kept: Value = serde_json::from_slice(&text).expect("it is JSON");
+    for (object, name) in [("", "wall_nanos"), ("/guided", "corpus")] {
+        kept.pointer_mut(object).and_then(Value::as_object_mut).expect("an object").remove(name);
+    }
+    for pointer in ["/guided/learned", "/guided/left"] {
+        let text = kept.pointer(pointer).expect("it is kept").to_string();
+        // Their files are where the corpus is, too.
+        let places: Vec<&str> = text.split('"').filter(|word| !word.ends_with(".repro")).collect();
+        *kept.pointer_mut(pointer).expect("it is kept") = places.concat().into();
+    }
+    kept
+}
+
+#[test]
+fn a_guided_campaign_goes_on_where_it_was() {
+    let scratch = Scratch::new("guided-resume");
+    // An earlier campaign left a corpus; the campaign that is interrupted has not run all of it.
+    let corpus = Scratch::new("guided-resume-corpus");
+    let (code, _) = guided(&["everything", "--seeds", "900..964", "--rerun", "0", "--corpus", corpus.path()]);
+    assert_eq!(code, 0);
+    let copy = |name: &str| {
+        let to = scratch.file(name);
+        std::fs::create_dir_all(&to).expect("there is room");
+        for entry in std::fs::read_dir(corpus.path()).expect("it exists").flatten() {
+            std::fs::copy(entry.path(), format!("{to}/{}", entry.file_name().to_string_lossy()))
+                .expect("there is room");
+        }
+        to
+    };
+    let (whole, pieces) = (scratch.file("whole"), scratch.file("pieces"));
+    let (of_whole, of_pieces) = (copy("corpus-whole"), copy("corpus-pieces"));
+    let run = |seeds: &str, out: &str, corpus: &str| {
+        let (code, mut found) =
+            guided(&["everything", "--seeds", seeds, "--out", out, "--resume", "--corpus", corpus]);
+        found.as_object_mut().expect("an object").remove("build");
+        (code, found)
+    };
+    let expected = run("0..128", &whole, &of_whole);
+    run("0..64", &pieces, &of_pieces);
+    let file = format!("{pieces}/campaign.json");
+    let mut interrupted: Value = serde_json::from_slice(&read(&file)).expect("it is JSON");
+    assert!(
+        !interrupted["guided"]["left"][0].as_array().expect("a list").is_empty(),
+        "nothing is left to run"
+    );
+    (interrupted["end"], interrupted["is_complete"]) = (128.into(), false.into());
+    std::fs::write(&file, interrupted.to_string()).expect("there is room");
+    assert_eq!(run("0..128", &pieces, &of_pieces), expected);
+    assert_eq!(kept(&pieces), kept(&whole));
+
+    for (flags, why) in [
+        (&["--guide"][..], "--corpus "),
+        (&[], "--guide yes there, no here"),
+        (&["--guide", "--corpus", &of_whole], "corpus-pieces there, "),
+    ] {
+        let all = ["run", "everything", "--seeds", "0..128", "--resume", "--out", &pieces];
+        let ran = seedfast_over(&SCENARIOS, &[&all[..], flags].concat());
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(ran.err.contains("holds another campaign") && ran.err.contains(why), "{}", ran.err);
+    }
+}
+
 #[test]
 fn a_corpus_without_guidance_is_refused() {
     let ran = seedfast_over(&SCENARIOS, &["run", "toy", "--corpus", "somewhere"]);

@@ -8,6 +8,7 @@ use crate::files;
 use crate::trouble::Trouble;
 use seedfast_core::random::{Random, mix};
 use seedfast_sim::{Outcome, Plan};
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// Places of the map; two states that share one are taken for the same.
@@ -31,6 +32,8 @@ pub(super) fn places(states: &[u64], outcome: &Outcome) -> Vec<u32> {
 }
 
 /// A schedule that was first somewhere.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Entry {
     seed: u64,
     plan: Plan,
@@ -43,10 +46,21 @@ struct Entry {
 }
 
 /// A schedule in a file, not run by this build yet.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Kept {
     pub(super) seed: u64,
     pub(super) plan: Plan,
     pub(super) file: PathBuf,
+}
+
+/// What a corpus has learned, to go on with.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Learned {
+    entries: Vec<Entry>,
+    /// The places that were reached, and how many runs have been there.
+    runs: Vec<(u32, u32)>,
 }
 
 /// The corpus of one scenario.
@@ -70,6 +84,23 @@ impl Corpus {
             runs,
             entries: Vec::new(),
             reached: 0,
+        }
+    }
+
+    /// What it has learned so far.
+    pub(super) fn learned(&self) -> Learned {
+        let runs = (0..).zip(&self.runs).filter(|(_, runs)| **runs > 0);
+        Learned { entries: self.entries.clone(), runs: runs.map(|(place, runs)| (place, *runs)).collect() }
+    }
+
+    /// Goes on with what was learned. Places beyond the map are none of this format.
+    pub(super) fn go_on(&mut self, learned: Learned) {
+        self.entries = learned.entries;
+        for (place, runs) in learned.runs {
+            if let Some(known) = self.runs.get_mut(place as usize) {
+                self.reached += u64::from(*known == 0);
+                *known = runs;
+            }
         }
     }
 

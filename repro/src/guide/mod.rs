@@ -10,16 +10,17 @@ mod crew;
 mod mutate;
 
 use crate::board::{Board, Item};
-use crate::campaign::{Campaign, Findings, Progress, Stopped, Sums};
+use crate::campaign::{Campaign, Findings, Moment, Progress, Stopped, Sums};
 use crate::collect::Collector;
 use crate::execute;
 use crate::seeds::{deal, is_sampled};
 use crate::text::{count, grouped};
 use crate::trouble::Trouble;
-use corpus::{Choice, Corpus, Kept};
+use corpus::{Choice, Corpus, Kept, Learned};
 use crew::{Done, Task};
 use seedfast_core::random::{Random, mix};
 use seedfast_sim::{Plan, Scenario};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -36,7 +37,8 @@ const KEPT: u64 = 50;
 const TICK: Duration = Duration::from_millis(100);
 
 /// What was run, beside the findings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Bred {
     /// Seeds as a blind campaign would have run them.
     pub(crate) fresh: u64,
@@ -71,9 +73,35 @@ impl Bred {
     }
 }
 
+/// What a guided campaign keeps beside its sums, to go on as if it had not been interrupted: all that the next batch is
+/// planned from.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Search {
+    /// The directory of the corpus.
+    pub(crate) corpus: Option<PathBuf>,
+    bred: Bred,
+    begun: Vec<bool>,
+    /// Of each scenario; nothing before the first batch.
+    learned: Vec<Learned>,
+    /// Of each scenario, what its directory held and was not run yet.
+    left: Vec<VecDeque<Kept>>,
+}
+
+impl Search {
+    /// Nothing was run yet.
+    pub(crate) fn begin(corpus: Option<&Path>) -> Self {
+        Search { corpus: corpus.map(Path::to_path_buf), ..Search::default() }
+    }
+}
+
+/// Hears at the end of a batch, and at the end of all, what there would be to go on with.
+pub(crate) type Keep<'a> = dyn FnMut(&Moment<'_>, &dyn Fn() -> Search) + 'a;
+
 /// A guided campaign.
 struct Guide<'a> {
     campaign: &'a Campaign,
+    directory: Option<PathBuf>,
     corpora: Vec<Corpus>,
     kept: Vec<VecDeque<Kept>>,
     bred: Bred,
@@ -81,18 +109,23 @@ struct Guide<'a> {
     begun: Vec<bool>,
 }
 
-/// Runs `campaign` guided, with a corpus kept in `directory` if one is given.
+/// Runs `campaign` guided, from where `search` and `sums` are, which took `before`.
 ///
 /// # Errors
-/// As a blind campaign, and if the directory cannot be used.
+/// As a blind campaign, and if the directory of the corpus cannot be used.
 pub(crate) fn run(
     campaign: &Campaign,
-    directory: Option<&Path>,
+    search: Search,
+    sums: Sums,
+    before: Duration,
     tick: &mut dyn FnMut(&Progress),
+    keep: &mut Keep<'_>,
 ) -> Result<(Findings, Bred), Stopped> {
-    let mut guide = Guide::new(campaign, directory).map_err(Stopped::Trouble)?;
+    let mut guide = Guide::new(campaign, search).map_err(Stopped::Trouble)?;
     let (began, jobs) = (Instant::now(), campaign.jobs.max(1));
-    let board = Arc::new(Board::new(campaign.scenarios.clone(), campaign.span, jobs, None, 0));
+    let elapsed = || before + began.elapsed();
+    let mut first = sums.seeds;
+    let board = Arc::new(Board::new(campaign.scenarios.clone(), campaign.span, jobs, None, first));
     let (hand_out, tasks) = mpsc::channel();
     let (sender, results) = mpsc::channel();
     let tasks = Arc::new(Mutex::new(tasks));
@@ -105,9 +138,11 @@ pub(crate) fn run(
             return Err(Stopped::Trouble(Trouble::new(sentence)));
         }
     }
-    let mut collector = Collector::new(campaign, &board, Sums::none(campaign.scenarios.len()));
-    let (mut first, mut ticked) = (0, began);
-    'campaign: while campaign.limit.is_none_or(|limit| began.elapsed() < limit) {
+    // What the last whole batch came to: nothing can go on from within one.
+    let mut settled = sums.clone();
+    let mut collector = Collector::new(campaign, &board, sums);
+    let mut ticked = began;
+    'campaign: while !collector.sums.is_over && campaign.limit.is_none_or(|limit| elapsed() < limit) {
         let planned = guide.plan(first, &hand_out).map_err(Stopped::Trouble)?;
         let mut batch: Vec<Done> = Vec::new();
         while (batch.len() as u64) < planned {
@@ -124,7 +159,7 @@ pub(crate) fn run(
             }
             if ticked.elapsed() >= TICK {
                 ticked = Instant::now();
-                tick(&collector.progress(began.elapsed()));
+                tick(&collector.progress(elapsed()));
                 collector.stuck = campaign.stuck(&board, jobs);
                 if collector.stuck.is_some() {
                     break 'campaign;
@@ -133,20 +168,32 @@ pub(crate) fn run(
         }
         guide.learn(batch).map_err(Stopped::Trouble)?;
         first += planned;
+        settled.clone_from(&collector.sums);
         if planned < BATCH {
             break;
         }
+        let moment = Moment { sums: &settled, wall: elapsed(), is_end: false, stuck: None };
+        keep(&moment, &|| guide.search());
     }
+    let wall = elapsed();
+    // One that is over has nothing to go on with but its sums.
+    let sums = if collector.sums.is_over { &collector.sums } else { &settled };
+    keep(&Moment { sums, wall, is_end: true, stuck: collector.stuck }, &|| guide.search());
     let names: Vec<_> = campaign.scenarios.iter().map(|scenario| scenario.name()).collect();
-    Ok((Findings::of(&names, collector.sums, collector.stuck, began.elapsed()), guide.bred))
+    Ok((Findings::of(&names, collector.sums, collector.stuck, wall), guide.bred))
 }
 
 impl<'a> Guide<'a> {
-    fn new(campaign: &'a Campaign, directory: Option<&Path>) -> Result<Self, Trouble> {
+    fn new(campaign: &'a Campaign, search: Search) -> Result<Self, Trouble> {
         let scenarios = &campaign.scenarios;
-        let corpora: Vec<Corpus> =
-            scenarios.iter().map(|scenario| Corpus::new(scenario.name(), directory)).collect();
-        let mut bred = Bred::default();
+        let Search { corpus, mut bred, begun, learned, left } = search;
+        let mut corpora: Vec<Corpus> =
+            scenarios.iter().map(|scenario| Corpus::new(scenario.name(), corpus.as_deref())).collect();
+        let count = scenarios.len();
+        if (begun.len(), learned.len(), left.len()) == (count, count, count) {
+            corpora.iter_mut().zip(learned).for_each(|(corpus, learned)| corpus.go_on(learned));
+            return Ok(Guide { campaign, directory: corpus, corpora, kept: left, bred, begun });
+        }
         let mut kept = Vec::new();
         for (scenario, corpus) in scenarios.iter().zip(&corpora) {
             let (runs, refused): (VecDeque<Kept>, VecDeque<Kept>) =
@@ -154,8 +201,19 @@ impl<'a> Guide<'a> {
             bred.refused += refused.len() as u64;
             kept.push(runs);
         }
-        let begun = vec![false; scenarios.len()];
-        Ok(Guide { campaign, corpora, kept, bred, begun })
+        let begun = vec![false; count];
+        Ok(Guide { campaign, directory: corpus, corpora, kept, bred, begun })
+    }
+
+    /// Where the search is.
+    fn search(&self) -> Search {
+        Search {
+            corpus: self.directory.clone(),
+            bred: self.bred,
+            begun: self.begun.clone(),
+            learned: self.corpora.iter().map(Corpus::learned).collect(),
+            left: self.kept.clone(),
+        }
     }
 
     /// Hands out the batch that begins with the run number `first`, and says how many runs it has: fewer than
