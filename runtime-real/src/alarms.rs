@@ -1,7 +1,8 @@
 //! All alarms of a runtime: a binary heap that knows where each one stands, so that setting one again moves it.
 
+use seedfast_core::runtime::remember;
 use seedfast_core::time::Instant;
-use std::task::Waker;
+use std::task::{Context, Waker};
 
 /// The alarms, by number.
 #[derive(Default)]
@@ -60,11 +61,8 @@ impl Alarms {
     }
 
     /// Remembers whom to wake.
-    pub(crate) fn wait(&mut self, id: u32, waker: &Waker) {
-        match &self.alarms[id as usize].waker {
-            Some(known) if known.will_wake(waker) => {}
-            _ => self.alarms[id as usize].waker = Some(waker.clone()),
-        }
+    pub(crate) fn wait(&mut self, id: u32, cx: &Context<'_>) {
+        remember(&mut self.alarms[id as usize].waker, cx);
     }
 
     /// When the first of those that are not due yet will be.

@@ -20,7 +20,7 @@ use std::task::{Context, Poll};
 /// One thread, one `io_uring`. A clone is another handle of the same.
 #[derive(Clone)]
 pub struct RealRuntime {
-    machine: Rc<Machine>,
+    pub(crate) machine: Rc<Machine>,
 }
 
 /// How long a device that is in use may go on being so before it is said.
@@ -162,7 +162,7 @@ impl Alarm for RealAlarm {
             }
             // One that is set later is waited for, too.
             _ => {
-                alarms.wait(self.id, cx.waker());
+                alarms.wait(self.id, cx);
                 Poll::Pending
             }
         }

@@ -357,3 +357,36 @@ impl Drop for RealStream {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Options, run, sys_socket};
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    #[test]
+    fn what_the_network_does_not_take_at_once_is_sent_later_and_nobody_else_has_to_speak() {
+        let small = 4096;
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+        sys_socket::set(&listener, libc::SOL_SOCKET, libc::SO_RCVBUF, small).expect("a socket");
+        let mine = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("loopback");
+        sys_socket::set(&mine, libc::SOL_SOCKET, libc::SO_SNDBUF, small).expect("a socket");
+        let (mut other, _) = listener.accept().expect("loopback");
+        let hearing = std::thread::spawn(move || {
+            other.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
+            // If the rest never comes the stream ends here.
+            let whole = other.read_exact(&mut [0; SMALL]);
+            whole.and_then(|()| other.write_all(b"!"))
+        });
+        let answer = run(Options::new(), move |runtime| async move {
+            let mut stream = RealStream::new(runtime.machine.clone(), Rc::new(mine));
+            stream.write(&mut vec![7; SMALL]);
+            let mut answer = Vec::new();
+            std::future::poll_fn(|cx| stream.poll_read(cx, &mut answer, 1)).await.map(|_| answer)
+        });
+        assert_eq!(answer.expect("io_uring").expect("loopback"), b"!");
+        hearing.join().expect("it does not panic").expect("all of it came");
+    }
+}

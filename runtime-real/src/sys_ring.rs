@@ -125,6 +125,17 @@ pub(crate) enum Wait {
     Ever,
 }
 
+impl Wait {
+    /// No longer than until sends have to be looked at, if there are any.
+    fn bounded(self, sends: bool) -> Wait {
+        match self {
+            Wait::For(most) if sends => Wait::For(most.min(GLANCE)),
+            Wait::Ever if sends => Wait::For(GLANCE),
+            wait => wait,
+        }
+    }
+}
+
 struct Slot<S> {
     generation: u32,
     entry: Option<Entry<S>>,
@@ -162,6 +173,9 @@ const SYNC: u64 = 1;
 const GROUP: u16 = 0;
 /// How long a wait for several completions lasts before one is enough, in microseconds.
 const MOMENT: u32 = 20;
+/// What was sent at once is looked at so long later at the latest: what the network did not take of it has to be sent
+/// again, and its answer alone ends no wait.
+const GLANCE: std::time::Duration = std::time::Duration::from_millis(5);
 /// Longer than anything runs.
 const FOR_EVER: std::time::Duration = std::time::Duration::from_secs(1 << 20);
 /// What is in flight when a ring ends is waited for so long, and asked to end so often.
@@ -361,7 +375,7 @@ impl<S: Clone> Ring<S> {
     /// nothing to do.
     ///
     /// A wait ends with the first completion from outside: answers that come while requests are handed over do not end it,
-    /// unless somebody is in a [hurry](Self::hurry). With `gather` above 1 it goes on for so many, but only for a moment,
+    /// unless somebody is in a [hurry](Self::hurry); they are looked at a little later. With `gather` above 1 it goes on for so many, but only for a moment,
     /// where the kernel is [patient](Abilities::patience): whoever is asked much is woken once for several questions.
     pub(crate) fn enter(&mut self, wait: Wait, gather: usize) {
         loop {
@@ -391,7 +405,7 @@ impl<S: Clone> Ring<S> {
             return;
         }
         let at_once = std::mem::take(&mut self.at_once);
-        let wait = if std::mem::take(&mut self.hurry) { Wait::No } else { wait };
+        let wait = if std::mem::take(&mut self.hurry) { Wait::No } else { wait.bounded(at_once > 0) };
         let gather = if self.abilities.patience { gather } else { 1 };
         // The kernel is patient only within a time that it is given.
         let time = Timespec::from(match wait {

@@ -67,7 +67,7 @@ pub(crate) fn prepare(socket: &TcpStream, dead_after: Duration) -> io::Result<()
     set(socket, libc::IPPROTO_TCP, libc::TCP_KEEPCNT, 3)
 }
 
-fn set(socket: &TcpStream, level: i32, option: i32, value: i32) -> io::Result<()> {
+pub(crate) fn set(socket: &impl AsRawFd, level: i32, option: i32, value: i32) -> io::Result<()> {
     let length = size_of_val(&value) as libc::socklen_t;
     // SAFETY: the pointer leads to an integer of this length, which the call only reads.
     let result =
