@@ -1,6 +1,7 @@
 //! Opening a stream.
 
 use crate::address::resolve;
+use crate::files::Known;
 use crate::machine::{Machine, Owner};
 use crate::stream::RealStream;
 use crate::sys_ring::{Event, Request, Token};
@@ -25,8 +26,8 @@ pub(crate) async fn connect(machine: &Rc<Machine>, address: &str) -> Result<Real
     Err(last)
 }
 
-async fn connect_to(machine: &Rc<Machine>, place: SocketAddr) -> io::Result<Rc<TcpStream>> {
-    let tcp = Rc::new(sys_socket::unconnected(&place)?);
+async fn connect_to(machine: &Rc<Machine>, place: SocketAddr) -> io::Result<Rc<Known<TcpStream>>> {
+    let tcp = Rc::new(machine.know(sys_socket::unconnected(&place)?));
     sys_socket::prepare(&tcp, machine.options.dead_after)?;
     let request = Request::Connect { socket: tcp.clone(), address: Box::new(place.into()) };
     match Pending::new(machine, request).result().await {

@@ -16,6 +16,7 @@ mod alarms;
 mod connect;
 pub mod device;
 mod executor;
+mod files;
 mod listener;
 mod machine;
 mod options;
@@ -27,6 +28,7 @@ mod sys_os;
 mod sys_ring;
 mod sys_signal;
 mod sys_socket;
+mod sys_uring;
 
 pub use device::RealDevice;
 pub use listener::RealListener;

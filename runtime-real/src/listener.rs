@@ -107,7 +107,8 @@ impl Listener for RealListener {
                 let tcp = TcpStream::from(accepted);
                 // One that has broken meanwhile cannot be prepared, and nobody needs it.
                 if sys_socket::prepare(&tcp, self.machine.options.dead_after).is_ok() {
-                    return Poll::Ready(Ok(RealStream::new(self.machine.clone(), Rc::new(tcp))));
+                    let tcp = Rc::new(self.machine.know(tcp));
+                    return Poll::Ready(Ok(RealStream::new(self.machine.clone(), tcp)));
                 }
                 continue;
             }

@@ -2,6 +2,7 @@
 
 use crate::alarms::Alarms;
 use crate::executor::{Body, Ready, TaskId, Tasks};
+use crate::files::Known;
 use crate::options::Options;
 use crate::sys_ring::{Abilities, Counts, Event, Request, Ring, Token, Wait};
 use seedfast_core::runtime::Error;
@@ -9,7 +10,7 @@ use seedfast_core::time::{Instant, Now, WallTime};
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::future::Future;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -27,7 +28,7 @@ pub(crate) struct Machine {
     pub(crate) ring: RefCell<Ring<Rc<dyn Owner>>>,
     pub(crate) alarms: RefCell<Alarms>,
     /// Files of devices that were dropped while something was in flight.
-    pub(crate) leaving: RefCell<Vec<Weak<File>>>,
+    pub(crate) leaving: RefCell<Vec<Weak<Known<File>>>>,
     tasks: RefCell<Tasks>,
     ready: Arc<Ready>,
     origin: std::time::Instant,
@@ -110,6 +111,11 @@ impl Machine {
     /// Hands a request over; `owner` hears of it.
     pub(crate) fn submit(&self, request: Request, owner: Rc<dyn Owner>, tag: u64) -> Token {
         self.ring.borrow_mut().submit(request, owner, tag)
+    }
+
+    /// Tells the kernel of a file in advance, if it can be told.
+    pub(crate) fn know<F: AsRawFd>(&self, file: F) -> Known<F> {
+        self.ring.borrow_mut().know(file)
     }
 
     pub(crate) fn cancel(&self, token: Token) {
@@ -277,6 +283,8 @@ impl Machine {
         for (owner, event) in events {
             self.hand_over(owner, event);
         }
+        // Files of which somebody was told last are closed.
+        self.ring.borrow_mut().enter(Wait::No, 1);
     }
 
     /// Whether nothing new may begin.

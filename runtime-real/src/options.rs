@@ -11,6 +11,7 @@ pub struct Options {
     pub(crate) multishot: bool,
     pub(crate) receive_buffers: u16,
     pub(crate) blocks: u32,
+    pub(crate) files: u32,
     pub(crate) queue_depth: u32,
     pub(crate) busy: bool,
     pub(crate) write_through: bool,
@@ -28,6 +29,7 @@ impl Default for Options {
             multishot: true,
             receive_buffers: 1024,
             blocks: 64,
+            files: 1024,
             queue_depth: 128,
             busy: false,
             write_through: false,
@@ -85,6 +87,14 @@ impl Options {
     #[must_use]
     pub fn blocks(mut self, count: u32) -> Self {
         self.blocks = count.min(4096);
+        self
+    }
+
+    /// How many open files the kernel is told of in advance, at most 32768: those of devices and the sockets of streams.
+    /// What is beyond is used without being registered; with 0 the ring itself is not registered either.
+    #[must_use]
+    pub fn files(mut self, count: u32) -> Self {
+        self.files = count.min(1 << 15);
         self
     }
 

@@ -6,6 +6,7 @@
 //! sent until the kernel says otherwise: almost always the network takes it in the system call that hands it over, and
 //! nobody needs to be woken to hear so.
 
+use crate::files::Known;
 use crate::machine::{Machine, Owner};
 use crate::sys_ring::{Event, Request, Token};
 use seedfast_core::runtime::{Error, Stream, remember};
@@ -32,7 +33,7 @@ pub struct RealStream {
 }
 
 struct Socket {
-    tcp: Rc<TcpStream>,
+    tcp: Rc<Known<TcpStream>>,
     receiving: RefCell<Receiving>,
     sending: RefCell<Sending>,
     broken: Cell<bool>,
@@ -79,7 +80,7 @@ fn wake(waker: &mut Option<Waker>) {
 }
 
 impl RealStream {
-    pub(crate) fn new(machine: Rc<Machine>, tcp: Rc<TcpStream>) -> Self {
+    pub(crate) fn new(machine: Rc<Machine>, tcp: Rc<Known<TcpStream>>) -> Self {
         let socket = Socket {
             tcp,
             receiving: RefCell::default(),
@@ -381,6 +382,7 @@ mod tests {
             whole.and_then(|()| other.write_all(b"!"))
         });
         let answer = run(Options::new(), move |runtime| async move {
+            let mine = runtime.machine.know(mine);
             let mut stream = RealStream::new(runtime.machine.clone(), Rc::new(mine));
             stream.write(&mut vec![7; SMALL]);
             let mut answer = Vec::new();

@@ -8,14 +8,15 @@
 //! write does to a link.
 #![expect(unsafe_code, reason = "the only files of the workspace where it belongs")]
 
+use crate::files::{Files, Known, Name};
 use crate::options::Options;
 use crate::sys_memory::{Block, Blocks, Memory, PAGE};
+use crate::sys_uring::{Parts, Uring};
 use io_uring::types::{BufRingEntry, Fd, FsyncFlags, SubmitArgs, Timespec};
-use io_uring::{IoUring, Probe, cqueue, opcode, squeue};
+use io_uring::{CompletionQueue, Submitter, cqueue, opcode, squeue};
 use seedfast_core::runtime::Error;
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io;
 use std::mem::ManuallyDrop;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -30,22 +31,37 @@ pub(crate) enum Request {
     /// The next stream, or all of them until it is cancelled.
     Accept { listener: Rc<TcpListener>, multishot: bool },
     /// Connect a socket.
-    Connect { socket: Rc<TcpStream>, address: Box<RawAddress> },
+    Connect { socket: Rc<Known<TcpStream>>, address: Box<RawAddress> },
     /// Bytes into buffers of the ring, until it is cancelled.
-    ReceiveMany { socket: Rc<TcpStream> },
+    ReceiveMany { socket: Rc<Known<TcpStream>> },
     /// Bytes into the spare room of a vector.
-    Receive { socket: Rc<TcpStream>, into: Vec<u8> },
+    Receive { socket: Rc<Known<TcpStream>>, into: Vec<u8> },
     /// The bytes `from..`. With `at_once` what the network does not take while it is handed over is not sent, so that the
     /// answer comes in the very system call.
-    Send { socket: Rc<TcpStream>, bytes: Vec<u8>, from: usize, at_once: bool },
+    Send { socket: Rc<Known<TcpStream>>, bytes: Vec<u8>, from: usize, at_once: bool },
     /// The bytes `from..to` of a block to a file, with or without a sync of the file behind it.
-    Write { file: Rc<File>, at: u64, block: Block, from: usize, to: usize, sync: Synced },
+    Write { file: Rc<Known<File>>, at: u64, block: Block, from: usize, to: usize, sync: Synced },
     /// `length` bytes of a file into a block.
-    Read { file: Rc<File>, at: u64, block: Block, length: usize },
+    Read { file: Rc<Known<File>>, at: u64, block: Block, length: usize },
     /// Make durable what was written to a file.
-    Sync { file: Rc<File> },
+    Sync { file: Rc<Known<File>> },
     /// A few bytes of a pipe.
     Listen { pipe: Rc<OwnedFd>, into: Vec<u8> },
+}
+
+impl Request {
+    /// What the kernel calls its file.
+    fn name(&self) -> Name {
+        match self {
+            Request::Accept { listener, .. } => Name::Descriptor(listener.as_raw_fd()),
+            Request::Listen { pipe, .. } => Name::Descriptor(pipe.as_raw_fd()),
+            Request::Connect { socket, .. }
+            | Request::ReceiveMany { socket }
+            | Request::Receive { socket, .. }
+            | Request::Send { socket, .. } => socket.name(),
+            Request::Write { file, .. } | Request::Read { file, .. } | Request::Sync { file } => file.name(),
+        }
+    }
 }
 
 /// How a write is made durable.
@@ -95,6 +111,8 @@ pub struct Counts {
     pub enters: u64,
     /// Entries submitted; a write that is linked with its sync has two.
     pub submissions: u64,
+    /// Those of them whose file the kernel knew in advance.
+    pub registered: u64,
     /// Entries that completed.
     pub completions: u64,
 }
@@ -110,8 +128,30 @@ pub struct Abilities {
     pub linked_sync: bool,
     /// The blocks that are written from are known to the kernel in advance.
     pub registered_blocks: bool,
+    /// So are the files of devices and the sockets of streams (Linux 6.15).
+    pub registered_files: bool,
+    /// So is the ring (Linux 5.18).
+    pub registered_ring: bool,
     /// A wait for several completions is content with fewer after a while (Linux 6.12).
     pub patience: bool,
+}
+
+impl std::fmt::Display for Abilities {
+    /// What there is, in single words between commas.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let words = [
+            (self.deferred, "deferred"),
+            (self.multishot, "multishot"),
+            (self.linked_sync, "linked_sync"),
+            (self.registered_blocks, "registered_buffers"),
+            (self.registered_files, "registered_files"),
+            (self.registered_ring, "registered_ring"),
+            (self.patience, "patience"),
+        ];
+        let mut rest = words.into_iter().filter_map(|(has, word)| has.then_some(word));
+        f.write_str(rest.next().unwrap_or("nothing"))?;
+        rest.try_for_each(|word| write!(f, ",{word}"))
+    }
 }
 
 /// Until when to wait for completions.
@@ -149,9 +189,10 @@ struct Entry<S> {
 
 /// The ring. `S` is what the owner of each request is known by.
 pub(crate) struct Ring<S> {
-    uring: ManuallyDrop<IoUring>,
+    uring: ManuallyDrop<Uring>,
     slots: Vec<Slot<S>>,
     free: Vec<u32>,
+    files: Files,
     /// What found no room in the kernel's queue; a linked pair stays together.
     waiting: VecDeque<(squeue::Entry, Option<squeue::Entry>)>,
     pub(crate) blocks: ManuallyDrop<Blocks>,
@@ -188,38 +229,36 @@ impl<S: Clone> Ring<S> {
     /// # Errors
     /// This machine forbids or lacks `io_uring`; the sentence says which and what to do.
     pub(crate) fn new(options: &Options) -> Result<Self, Error> {
-        let entries = options.entries;
-        let deferred = || {
-            let mut builder = IoUring::builder();
-            builder.setup_single_issuer().setup_defer_taskrun().setup_taskrun_flag();
-            builder.setup_clamp().setup_cqsize(entries * 4).build(entries)
-        };
-        let plain = || IoUring::builder().setup_clamp().setup_cqsize(entries * 4).build(entries);
-        // An older kernel answers the flags that it does not know with EINVAL.
-        let (uring, deferred): (IoUring, bool) = match deferred() {
-            Ok(uring) if options.deferred => (uring, true),
-            Err(why) if why.raw_os_error() != Some(libc::EINVAL) => return Err(forbidden(&why)),
-            _ => (plain().map_err(|why| forbidden(&why))?, false),
-        };
-        let probe = probe(&uring)?;
+        let mut uring = Uring::new(options)?;
+        let submitter = &mut uring.parts.submitter;
         let blocks = Blocks::new(options.blocks);
-        let registered_blocks = options.blocks > 0 && register(&uring, blocks.memory());
-        let provided = if options.multishot && probe.multishot {
-            Provided::register(&uring, options.receive_buffers)
+        let registered_blocks = options.blocks > 0 && register(submitter, blocks.memory());
+        let provided = if options.multishot && uring.multishot {
+            Provided::register(submitter, options.receive_buffers)
+        } else {
+            None
+        };
+        // Files come and go while others stay in use. The first kernel that says that it is new enough for that is 6.15;
+        // before 6.13 a file that was let go stayed open until requests on others ended.
+        let files = if options.files > 0 && uring.parameters.is_feature_no_iowait() {
+            Files::register(submitter, options.files)
         } else {
             None
         };
         let abilities = Abilities {
-            deferred,
+            deferred: uring.deferred,
             multishot: provided.is_some(),
-            linked_sync: uring.params().is_feature_skip_cqe_on_success(),
+            linked_sync: uring.parameters.is_feature_skip_cqe_on_success(),
             registered_blocks,
-            patience: uring.params().is_feature_min_timeout(),
+            registered_files: files.is_some(),
+            registered_ring: uring.registered,
+            patience: uring.parameters.is_feature_min_timeout(),
         };
         Ok(Ring {
             uring: ManuallyDrop::new(uring),
             slots: Vec::new(),
             free: Vec::new(),
+            files: files.unwrap_or_default(),
             waiting: VecDeque::new(),
             blocks: ManuallyDrop::new(blocks),
             provided: provided.map(ManuallyDrop::new),
@@ -282,53 +321,55 @@ impl<S: Clone> Ring<S> {
         let Some(Entry { request, .. }) = &mut self.slots[index as usize].entry else {
             unreachable!("the slot was filled by the caller")
         };
+        let name = request.name();
+        let (fd, place) = match name {
+            Name::Descriptor(fd) => (Fd(fd), squeue::Flags::empty()),
+            Name::Place(place) => (Fd(place as i32), squeue::Flags::FIXED_FILE),
+        };
         // Every pointer below leads into memory that the request owns on the heap, or into a block that is its own as
         // long as it holds it: moving the request does not move them, and the slot keeps it until its last completion.
+        let mut sync = None;
         let entry = match request {
-            Request::Accept { listener, multishot } => {
-                let fd = Fd(listener.as_raw_fd());
-                if *multishot {
-                    opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC).build()
-                } else {
-                    let nobody = std::ptr::null_mut();
-                    opcode::Accept::new(fd, nobody, nobody.cast()).flags(libc::SOCK_CLOEXEC).build()
-                }
+            Request::Accept { multishot: true, .. } => {
+                opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC).build()
             }
-            Request::Connect { socket, address } => {
+            Request::Accept { .. } => {
+                let nobody = std::ptr::null_mut();
+                opcode::Accept::new(fd, nobody, nobody.cast()).flags(libc::SOCK_CLOEXEC).build()
+            }
+            Request::Connect { address, .. } => {
                 let (start, length) = address.parts();
-                opcode::Connect::new(Fd(socket.as_raw_fd()), start, length).build()
+                opcode::Connect::new(fd, start, length).build()
             }
-            Request::ReceiveMany { socket } => opcode::RecvMulti::new(Fd(socket.as_raw_fd()), GROUP).build(),
-            Request::Receive { socket, into } => {
+            Request::ReceiveMany { .. } => opcode::RecvMulti::new(fd, GROUP).build(),
+            Request::Receive { into, .. } => {
                 let room = into.spare_capacity_mut();
                 let (start, length) = (room.as_mut_ptr().cast(), room.len() as u32);
-                opcode::Recv::new(Fd(socket.as_raw_fd()), start, length).build()
+                opcode::Recv::new(fd, start, length).build()
             }
-            Request::Send { socket, bytes, from, at_once } => {
+            Request::Send { bytes, from, at_once, .. } => {
                 let bytes = &bytes[*from..];
                 let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
                 // Not both: some kernels forget what they sent of a request that should wait for all and may not wait.
                 let patience = if *at_once { libc::MSG_DONTWAIT } else { libc::MSG_WAITALL };
                 let flags = libc::MSG_NOSIGNAL | patience;
                 self.at_once += usize::from(*at_once);
-                opcode::Send::new(Fd(socket.as_raw_fd()), bytes.as_ptr(), length).flags(flags).build()
+                opcode::Send::new(fd, bytes.as_ptr(), length).flags(flags).build()
             }
-            Request::Write { file, at, block, from, to, sync } => {
-                let fd = Fd(file.as_raw_fd());
+            Request::Write { at, block, from, to, sync: how, .. } => {
                 let (start, pooled) = self.blocks.start(block);
                 let (start, length) = (start.wrapping_add(*from), (*to - *from) as u32);
-                let flags = if *sync == Synced::Through { libc::RWF_DSYNC } else { 0 };
-                let write = if pooled && self.abilities.registered_blocks {
+                let flags = if *how == Synced::Through { libc::RWF_DSYNC } else { 0 };
+                if *how == Synced::Linked {
+                    sync = Some(opcode::Fsync::new(fd).flags(FsyncFlags::DATASYNC).build().flags(place));
+                }
+                if pooled && self.abilities.registered_blocks {
                     opcode::WriteFixed::new(fd, start, length, 0).offset(*at).rw_flags(flags).build()
                 } else {
                     opcode::Write::new(fd, start, length).offset(*at).rw_flags(flags).build()
-                };
-                let sync = opcode::Fsync::new(fd).flags(FsyncFlags::DATASYNC).build();
-                let linked = matches!(request, Request::Write { sync: Synced::Linked, .. });
-                return (write, linked.then_some(sync));
+                }
             }
-            Request::Read { file, at, block, length } => {
-                let fd = Fd(file.as_raw_fd());
+            Request::Read { at, block, length, .. } => {
                 let (start, pooled) = self.blocks.start(block);
                 if pooled && self.abilities.registered_blocks {
                     opcode::ReadFixed::new(fd, start, *length as u32, 0).offset(*at).build()
@@ -336,16 +377,17 @@ impl<S: Clone> Ring<S> {
                     opcode::Read::new(fd, start, *length as u32).offset(*at).build()
                 }
             }
-            Request::Sync { file } => {
-                opcode::Fsync::new(Fd(file.as_raw_fd())).flags(FsyncFlags::DATASYNC).build()
-            }
-            Request::Listen { pipe, into } => {
+            Request::Sync { .. } => opcode::Fsync::new(fd).flags(FsyncFlags::DATASYNC).build(),
+            Request::Listen { into, .. } => {
                 let room = into.spare_capacity_mut();
                 let (start, length) = (room.as_mut_ptr().cast(), room.len() as u32);
-                opcode::Read::new(Fd(pipe.as_raw_fd()), start, length).build()
+                opcode::Read::new(fd, start, length).build()
             }
         };
-        (entry, None)
+        if matches!(name, Name::Place(_)) {
+            self.counts.registered += 1 + u64::from(sync.is_some());
+        }
+        (entry.flags(place), sync)
     }
 
     fn push(&mut self, first: squeue::Entry, second: Option<squeue::Entry>) {
@@ -356,28 +398,34 @@ impl<S: Clone> Ring<S> {
         }
     }
 
-    fn room(&mut self, wanted: usize) -> bool {
-        let queue = self.uring.submission();
+    fn room(&self, wanted: usize) -> bool {
+        let queue = &self.uring.parts.queue;
         queue.capacity() - queue.len() >= wanted
     }
 
     fn queue(&mut self, first: &squeue::Entry, second: Option<&squeue::Entry>) {
-        let mut queue = self.uring.submission();
         for entry in std::iter::once(first).chain(second) {
             self.counts.submissions += 1;
             // SAFETY: `describe` made it of memory and descriptors that the slot owns until the last completion, and of
             // nothing for a cancellation. There is room: the caller looked.
-            unsafe { queue.push(entry) }.expect("there is room");
+            unsafe { self.uring.parts.queue.push(entry) }.expect("there is room");
         }
+    }
+
+    /// Tells the kernel of a file, if it can be told and there is room.
+    pub(crate) fn know<F: AsRawFd>(&mut self, file: F) -> Known<F> {
+        self.files.know(&self.uring.parts.submitter, file)
     }
 
     /// Hands over what was submitted and, if there is nothing to harvest, waits: one system call, or none if there is
     /// nothing to do.
     ///
     /// A wait ends with the first completion from outside: answers that come while requests are handed over do not end it,
-    /// unless somebody is in a [hurry](Self::hurry); they are looked at a little later. With `gather` above 1 it goes on for so many, but only for a moment,
-    /// where the kernel is [patient](Abilities::patience): whoever is asked much is woken once for several questions.
+    /// unless somebody is in a [hurry](Self::hurry); they are looked at a little later. With `gather` above 1 it goes on
+    /// for so many, but only for a moment, where the kernel is [patient](Abilities::patience): whoever is asked much is
+    /// woken once for several questions.
     pub(crate) fn enter(&mut self, wait: Wait, gather: usize) {
+        self.files.let_go(&self.uring.parts.submitter);
         loop {
             while let Some((_, second)) = self.waiting.front() {
                 let wanted = 1 + usize::from(second.is_some());
@@ -398,9 +446,9 @@ impl<S: Clone> Ring<S> {
     }
 
     fn call(&mut self, wait: Wait, gather: usize) {
-        let queue = self.uring.submission();
+        let Parts { submitter, queue, .. } = &mut *self.uring.parts;
+        queue.sync();
         let idle = queue.is_empty() && !queue.taskrun() && !queue.cq_overflow();
-        drop(queue);
         if wait == Wait::No && idle {
             return;
         }
@@ -419,7 +467,9 @@ impl<S: Clone> Ring<S> {
             _ => (at_once + gather, SubmitArgs::new().timespec(&time).min_wait_usec(MOMENT)),
         };
         self.counts.enters += 1;
-        match self.uring.submitter().submit_with_args(want, &args) {
+        let entered = submitter.submit_with_args(want, &args);
+        queue.sync();
+        match entered {
             Ok(_) => {}
             Err(why) => match why.raw_os_error() {
                 // The time is over, a signal came, or completions must be harvested first.
@@ -431,15 +481,18 @@ impl<S: Clone> Ring<S> {
 
     /// Whether a harvest finds something, or an [`enter`](Self::enter) would.
     pub(crate) fn ready(&mut self) -> bool {
-        let waiting = self.uring.submission().taskrun();
-        waiting || !self.uring.completion().is_empty()
+        let Parts { queue, completions, .. } = &mut *self.uring.parts;
+        completions.sync();
+        queue.taskrun() || !CompletionQueue::is_empty(completions)
     }
 
     /// Appends every completion that has come, with its owner.
     pub(crate) fn harvest(&mut self, into: &mut Vec<(S, Event)>) {
         let Ring { uring, slots, free, counts, came, .. } = self;
         *came = 0;
-        for completion in uring.completion() {
+        let completions = &mut uring.parts.completions;
+        completions.sync();
+        for completion in &mut *completions {
             counts.completions += 1;
             let name = completion.user_data();
             let (index, generation) = place(name & !SYNC);
@@ -470,6 +523,8 @@ impl<S: Clone> Ring<S> {
             let synced = name & SYNC != 0 || through;
             into.push((owner, Event { tag, result, synced, more, lease, accepted, request }));
         }
+        // Its places are the kernel's again.
+        completions.sync();
     }
 
     /// How many completions the last harvest found that were not those of sends.
@@ -532,6 +587,10 @@ impl<S> Drop for Ring<S> {
             std::mem::forget(std::mem::take(&mut self.slots));
             return;
         }
+        // A ring that is closed lets its files go a while later: whoever opens one of them next must not find it in use.
+        if self.abilities.registered_files {
+            let _ = self.uring.parts.submitter.unregister_files();
+        }
         // SAFETY: nothing is in flight, so the kernel touches neither; each is dropped once, the ring before the memory
         // that it knows.
         unsafe {
@@ -560,68 +619,10 @@ fn place(name: u64) -> (usize, u32) {
     ((name as u32 >> 1) as usize, (name >> 33) as u32)
 }
 
-fn forbidden(why: &io::Error) -> Error {
-    let sentence = match why.raw_os_error() {
-        Some(libc::ENOSYS) => {
-            "this kernel has no io_uring; use Linux 5.11 or newer, or allow it in the container's \
-             system call filter"
-                .into()
-        }
-        Some(libc::EPERM | libc::EACCES) => {
-            "io_uring is forbidden here; set kernel.io_uring_disabled to 0 and allow \
-             io_uring_setup, io_uring_enter and io_uring_register in the container's system call filter"
-                .into()
-        }
-        Some(libc::ENOMEM) => {
-            "io_uring may lock no more memory; raise the limit of locked memory (ulimit -l)".into()
-        }
-        _ => format!("io_uring could not be set up: {why}"),
-    };
-    Error::Unsupported(sentence)
-}
-
-struct Probed {
-    multishot: bool,
-}
-
-fn probe(uring: &IoUring) -> Result<Probed, Error> {
-    let old = |what: &str| {
-        let sentence = format!("this kernel's io_uring cannot {what}; use Linux 5.11 or newer");
-        Err(Error::Unsupported(sentence))
-    };
-    if !uring.params().is_feature_ext_arg() {
-        return old("wait for a limited time");
-    }
-    if !uring.params().is_feature_nodrop() {
-        return old("keep completions that find no room");
-    }
-    let mut probe = Probe::new();
-    if uring.submitter().register_probe(&mut probe).is_err() {
-        return old("say what it can do");
-    }
-    let needed = [
-        (opcode::Accept::CODE, "accept a stream"),
-        (opcode::Connect::CODE, "connect a stream"),
-        (opcode::Recv::CODE, "receive"),
-        (opcode::Send::CODE, "send"),
-        (opcode::Read::CODE, "read"),
-        (opcode::Write::CODE, "write"),
-        (opcode::WriteFixed::CODE, "write from a registered buffer"),
-        (opcode::ReadFixed::CODE, "read into a registered buffer"),
-        (opcode::Fsync::CODE, "sync a file"),
-        (opcode::AsyncCancel::CODE, "cancel"),
-    ];
-    match needed.into_iter().find(|(code, _)| !probe.is_supported(*code)) {
-        Some((_, what)) => old(what),
-        // Zero-copy sends came with multishot receives; no opcode of theirs tells.
-        None => Ok(Probed { multishot: probe.is_supported(opcode::SendZc::CODE) }),
-    }
-}
-
-fn register(uring: &IoUring, memory: &Memory) -> bool {
+fn register(submitter: &Submitter<'_>, memory: &Memory) -> bool {
     let vector = libc::iovec { iov_base: memory.start().cast(), iov_len: memory.len() };
     // SAFETY: the memory is owned by the ring's blocks, which are dropped behind the ring or never.
-    unsafe { uring.submitter().register_buffers(&[vector]) }.is_ok()
+    unsafe { submitter.register_buffers(&[vector]) }.is_ok()
 }
 
 /// Buffers that the kernel picks from when bytes arrive (`io_uring_register_buf_ring(3)`).
@@ -637,7 +638,7 @@ struct Provided {
 const BUFFER: usize = 8 << 10;
 
 impl Provided {
-    fn register(uring: &IoUring, count: u16) -> Option<Self> {
+    fn register(submitter: &Submitter<'_>, count: u16) -> Option<Self> {
         let count = count.max(1).checked_next_power_of_two().unwrap_or(1 << 15).min(1 << 15);
         let list = Memory::new((usize::from(count) * size_of::<BufRingEntry>()).next_multiple_of(PAGE));
         let buffers = Memory::new(usize::from(count) * BUFFER);
@@ -645,7 +646,7 @@ impl Provided {
         // SAFETY: the list is zeroed, page-aligned, long enough, and lives until the ring is gone.
         let registered = unsafe {
             let start = provided.list.start() as u64;
-            uring.submitter().register_buf_ring_with_flags(start, count, GROUP, 0)
+            submitter.register_buf_ring_with_flags(start, count, GROUP, 0)
         };
         registered.ok()?;
         for index in 0..count {

@@ -139,13 +139,13 @@ fn this_machine_keeps_every_promise() {
 
 #[test]
 fn so_it_does_with_what_an_older_kernel_has_and_a_small_ring() {
-    let options = Options::new().deferred(false).multishot(false).direct(false).entries(8).blocks(0);
+    let options = Options::new().deferred(false).multishot(false).direct(false).entries(8).blocks(0).files(0);
     conform("older", options, "");
 }
 
 #[test]
 fn so_it_does_when_it_spins_and_writes_through() {
-    conform("spinning", Options::new().busy_poll(true).write_through(true), "");
+    conform("spinning", Options::new().busy_poll(true).write_through(true).files(8), "");
 }
 
 #[test]

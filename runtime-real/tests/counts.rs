@@ -21,12 +21,18 @@ fn cost(count: usize, scene: impl Fn(usize) -> Counts) -> (Counts, u64) {
     let difference = Counts {
         enters: many_counts.enters.saturating_sub(few_counts.enters),
         submissions: many_counts.submissions - few_counts.submissions,
+        registered: many_counts.registered - few_counts.registered,
         completions: many_counts.completions - few_counts.completions,
     };
     (difference, many.saturating_sub(few))
 }
 
 const COUNT: usize = 500;
+
+/// Whether this kernel is told of files in advance.
+fn registered() -> bool {
+    run(Options::new(), |runtime| async move { runtime.abilities().registered_files }).expect("io_uring")
+}
 
 fn appends(count: usize, name: &str, prefix: &str) -> Counts {
     let file = Temporary::device(name, 1 << 20);
@@ -53,6 +59,7 @@ fn a_durable_append_is_one_system_call_and_no_allocation_but_the_test_s_own() {
     // A write, its sync, one answer.
     assert_eq!((counts.submissions, counts.completions), (2 * each, each));
     assert!(counts.enters <= each + each / 20, "{counts:?}");
+    assert_eq!(counts.registered, if registered() { counts.submissions } else { 0 });
     // The vector that completions are appended to is the test's, one for each.
     assert!(allocations <= each + each / 50, "{allocations} allocations");
 }
@@ -107,6 +114,7 @@ fn bursts(count: usize, burst: usize) -> Counts {
         Counts {
             enters: after.enters - before.enters,
             submissions: after.submissions - before.submissions,
+            registered: after.registered - before.registered,
             completions: after.completions - before.completions,
         }
     });
@@ -138,6 +146,7 @@ fn a_frame_there_and_back_is_two_system_calls_and_no_allocation() {
     // One send for each; receiving goes on by itself.
     assert!(counts.submissions <= each + each / 20, "{counts:?}");
     assert!(counts.enters <= 2 * each + each / 10, "{counts:?}");
+    assert_eq!(counts.registered, if registered() { counts.submissions } else { 0 });
     // Setting up allocates a few times more or less from run to run; one for each frame would be far beyond.
     assert!(allocations <= each / 5, "{allocations} allocations");
 }

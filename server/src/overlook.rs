@@ -139,7 +139,9 @@ impl Overlook {
         let counts = self.0.runtime.counts();
         line(text, "ring_enters", counts.enters);
         line(text, "ring_requests", counts.submissions);
+        line(text, "ring_requests_registered", counts.registered);
         line(text, "ring_completions", counts.completions);
+        line(text, "ring_has", self.0.runtime.abilities());
     }
 
     fn metrics(&self, text: &mut String) {
@@ -274,6 +276,7 @@ impl Overlook {
             Means::Direct | Means::Lines(_) => {}
         }
         let abilities = runtime.abilities();
+        info!("the ring has {abilities}");
         let lacks = [
             (abilities.deferred, "deferred task runs (Linux 6.1)"),
             (abilities.multishot, "multishot accept and receive (Linux 6.0)"),
@@ -282,6 +285,8 @@ impl Overlook {
                 abilities.registered_blocks,
                 "registered buffers (they count as locked memory: see RLIMIT_MEMLOCK)",
             ),
+            (abilities.registered_files, "registered files and sockets (Linux 6.15)"),
+            (abilities.registered_ring, "a registered ring (Linux 5.18)"),
         ];
         for (_, what) in lacks.into_iter().filter(|(has, _)| !has) {
             warn!("this machine does without {what}: the slower way is taken");

@@ -5,6 +5,7 @@
 //! blocks in advance.
 
 use super::{Means, failure, open_alone};
+use crate::files::Known;
 use crate::machine::{Machine, Owner};
 use crate::sys_memory::{BLOCK, Block, PAGE};
 use crate::sys_os;
@@ -33,7 +34,7 @@ pub(super) struct FileDevice {
 }
 
 struct Shared {
-    file: Rc<File>,
+    file: Rc<Known<File>>,
     geometry: Geometry,
     means: Means,
     state: RefCell<State>,
@@ -93,7 +94,7 @@ impl FileDevice {
         let geometry = Geometry { media: Media::Disk, atomic: 512, alignment, capacity };
         let means = if direct { Means::Direct } else { Means::Buffered };
         let shared = Rc::new(Shared {
-            file: Rc::new(file),
+            file: Rc::new(machine.know(file)),
             geometry,
             means,
             state: RefCell::default(),
