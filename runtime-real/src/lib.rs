@@ -13,6 +13,7 @@
 
 mod address;
 mod alarms;
+mod company;
 mod connect;
 pub mod device;
 mod executor;

@@ -1,6 +1,7 @@
 //! The loop: run what is ready, hand everything over in one system call that also waits, and pass on what completed.
 
 use crate::alarms::Alarms;
+use crate::company::Company;
 use crate::executor::{Body, Ready, TaskId, Tasks};
 use crate::files::Known;
 use crate::options::Options;
@@ -33,6 +34,7 @@ pub(crate) struct Machine {
     ready: Arc<Ready>,
     origin: std::time::Instant,
     over: Cell<bool>,
+    company: RefCell<Company>,
     turn: Cell<usize>,
     /// How often the ready tasks were run.
     round: Cell<u64>,
@@ -62,6 +64,7 @@ impl Machine {
             ready: Arc::new(Ready::new(writer)),
             origin: std::time::Instant::now(),
             over: Cell::new(false),
+            company: RefCell::default(),
             turn: Cell::new(0),
             round: Cell::new(1),
             usual: Cell::new(0),
@@ -189,8 +192,8 @@ impl Machine {
         if self.ready.some() {
             return self.ring.borrow_mut().enter(Wait::No, 1);
         }
-        if self.options.busy {
-            return self.spin();
+        if self.options.busy && self.spin() {
+            return;
         }
         let wait = match self.alarms.borrow().earliest() {
             None => Wait::Ever,
@@ -211,23 +214,34 @@ impl Machine {
         if half < FEW { 1 } else { half.min(MANY) }
     }
 
-    /// Waits without sleeping.
-    fn spin(&self) {
+    /// Waits without sleeping, as long as nobody else wants the processor. Returns whether there is something to do.
+    fn spin(&self) -> bool {
+        let mut company = self.company.borrow_mut();
+        let mut before = self.monotonic();
+        if !company.alone(before) {
+            return false;
+        }
         let mut ring = self.ring.borrow_mut();
         ring.enter(Wait::No, 1);
         let until = self.alarms.borrow().earliest();
         while !ring.ready() && !self.ready.some() {
-            // The clock is read now and then only: reading it costs more than a look at the ring.
             for _ in 0..16 {
                 std::hint::spin_loop();
             }
-            if until.is_some_and(|until| until <= self.monotonic()) {
+            // Whoever else wants this processor may be the very one that is waited for.
+            std::thread::yield_now();
+            let now = self.monotonic();
+            if !company.back(before, now) {
+                return false;
+            }
+            if until.is_some_and(|until| until <= now) {
                 break;
             }
-            // Whoever else wants this processor may be the very one that is waited for. If nobody does, it costs little.
-            std::thread::yield_now();
+            before = now;
         }
+        company.undisturbed();
         ring.enter(Wait::No, 1);
+        true
     }
 
     fn harvest(self: &Rc<Self>, events: &mut Vec<(Rc<dyn Owner>, Event)>) {

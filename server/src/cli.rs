@@ -106,7 +106,7 @@ pub(crate) struct Serve {
     /// Serve /livez, /readyz and /metrics over HTTP there
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) metrics: Option<Address>,
-    /// Spin instead of sleeping: the lowest latency, for a whole processor
+    /// Spin instead of sleeping, while nobody else wants the processor: the lowest latency, for a whole processor
     #[arg(long)]
     pub(crate) busy_poll: bool,
     /// End when standard input does: for a replica that must not outlive who started it
