@@ -196,7 +196,7 @@ fn main() {
         frames(&options).print(&format!("a 64-byte frame there and back, {how}"));
     }
     let plain = path.display().to_string();
-    appends(&Options::new(), plain.clone(), &path);
+    appends(&Options::new().write_through(false), plain.clone(), &path);
     println!("the same, written through (RWF_DSYNC):");
     appends(&Options::new().write_through(true), plain.clone(), &path);
     println!("the same, through the page cache:");

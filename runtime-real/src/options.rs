@@ -14,7 +14,7 @@ pub struct Options {
     pub(crate) files: u32,
     pub(crate) queue_depth: u32,
     pub(crate) busy: bool,
-    pub(crate) write_through: bool,
+    pub(crate) write_through: Option<bool>,
     pub(crate) direct: bool,
     pub(crate) dead_after: Duration,
     pub(crate) linger: Duration,
@@ -32,7 +32,7 @@ impl Default for Options {
             files: 1024,
             queue_depth: 128,
             busy: false,
-            write_through: false,
+            write_through: None,
             direct: true,
             dead_after: Duration::from_secs(30),
             linger: Duration::from_secs(5),
@@ -55,6 +55,7 @@ impl Options {
     }
 
     /// Whether the thread spins when it has nothing to do, instead of sleeping: the shortest latency, for a whole core.
+    /// On a core that somebody else wants it sleeps all the same, because it would wait for the other's time slices.
     #[must_use]
     pub fn busy_poll(mut self, busy: bool) -> Self {
         self.busy = busy;
@@ -105,11 +106,12 @@ impl Options {
         self
     }
 
-    /// Whether a single write is made durable by itself (`RWF_DSYNC`) instead of by a sync linked behind it. Which of
-    /// them is faster depends on the device: those with forced unit access gain, others do not.
+    /// Whether a single write is made durable by itself (`RWF_DSYNC`) instead of by a sync linked behind it. If it is not
+    /// said, direct writes to disks that say that they have forced unit access, or no volatile cache: there it is one
+    /// request to the disk. Elsewhere the kernel has a flush to do behind it, and is slower than with two requests.
     #[must_use]
     pub fn write_through(mut self, through: bool) -> Self {
-        self.write_through = through;
+        self.write_through = Some(through);
         self
     }
 

@@ -139,7 +139,14 @@ fn this_machine_keeps_every_promise() {
 
 #[test]
 fn so_it_does_with_what_an_older_kernel_has_and_a_small_ring() {
-    let options = Options::new().deferred(false).multishot(false).direct(false).entries(8).blocks(0).files(0);
+    let options = Options::new()
+        .deferred(false)
+        .multishot(false)
+        .direct(false)
+        .entries(8)
+        .blocks(0)
+        .files(0)
+        .write_through(false);
     conform("older", options, "");
 }
 

@@ -34,10 +34,10 @@ fn registered() -> bool {
     run(Options::new(), |runtime| async move { runtime.abilities().registered_files }).expect("io_uring")
 }
 
-fn appends(count: usize, name: &str, prefix: &str) -> Counts {
+fn appends(count: usize, name: &str, prefix: &str, options: &Options) -> Counts {
     let file = Temporary::device(name, 1 << 20);
     let device = format!("{prefix}{}", file.name());
-    run(Options::new(), move |runtime| async move {
+    run(options.clone(), move |runtime| async move {
         let mut device = runtime.device(&device).await.expect("it was made");
         let mut out = Outbox::new(false);
         for index in 0..count as u64 {
@@ -52,12 +52,11 @@ fn appends(count: usize, name: &str, prefix: &str) -> Counts {
     .expect("io_uring")
 }
 
-#[test]
-fn a_durable_append_is_one_system_call_and_no_allocation_but_the_test_s_own() {
-    let (counts, allocations) = cost(COUNT, |count| appends(count, "count-file", ""));
+/// So many entries and one answer for an append; one system call; and no allocation but the test's own.
+fn an_append(name: &str, options: &Options, entries: u64) {
+    let (counts, allocations) = cost(COUNT, |count| appends(count, name, "", options));
     let each = COUNT as u64;
-    // A write, its sync, one answer.
-    assert_eq!((counts.submissions, counts.completions), (2 * each, each));
+    assert_eq!((counts.submissions, counts.completions), (entries * each, each));
     assert!(counts.enters <= each + each / 20, "{counts:?}");
     assert_eq!(counts.registered, if registered() { counts.submissions } else { 0 });
     // The vector that completions are appended to is the test's, one for each.
@@ -65,8 +64,19 @@ fn a_durable_append_is_one_system_call_and_no_allocation_but_the_test_s_own() {
 }
 
 #[test]
+fn a_durable_append_is_one_system_call_and_no_allocation_but_the_test_s_own() {
+    // A write, its sync, one answer.
+    an_append("count-file", &Options::new().write_through(false), 2);
+}
+
+#[test]
+fn a_write_that_is_durable_by_itself_is_one_request() {
+    an_append("count-through", &Options::new().write_through(true), 1);
+}
+
+#[test]
 fn a_durable_append_on_mapped_memory_is_no_system_call_of_the_ring() {
-    let (counts, allocations) = cost(COUNT, |count| appends(count, "count-mapped", "nvm:"));
+    let (counts, allocations) = cost(COUNT, |count| appends(count, "count-mapped", "nvm:", &Options::new()));
     assert_eq!(counts, Counts::default());
     let each = COUNT as u64;
     // One more for the list of pages that `msync` is asked for.

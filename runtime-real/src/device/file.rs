@@ -4,7 +4,7 @@
 //! Bytes are copied once, into a block that begins on a page: direct writes want that, and the kernel knows the pool of
 //! blocks in advance.
 
-use super::{Means, failure, open_alone};
+use super::{Means, failure, forced, open_alone};
 use crate::files::Known;
 use crate::machine::{Machine, Owner};
 use crate::sys_memory::{BLOCK, Block, PAGE};
@@ -37,6 +37,8 @@ struct Shared {
     file: Rc<Known<File>>,
     geometry: Geometry,
     means: Means,
+    /// A single write is made durable by itself.
+    through: bool,
     state: RefCell<State>,
     #[cfg(test)]
     refusals: RefCell<Vec<(super::refusals::Refused, i32)>>,
@@ -92,11 +94,17 @@ impl FileDevice {
             return Err(Error::Invalid(format!("{name} is empty; create it with its capacity first")));
         }
         let geometry = Geometry { media: Media::Disk, atomic: 512, alignment, capacity };
-        let means = if direct { Means::Direct } else { Means::Buffered };
+        let through = machine.options.write_through.unwrap_or_else(|| direct && forced::has(&file));
+        let means = match direct {
+            true if through => Means::Through,
+            true => Means::Direct,
+            false => Means::Buffered,
+        };
         let shared = Rc::new(Shared {
             file: Rc::new(machine.know(file)),
             geometry,
             means,
+            through,
             state: RefCell::default(),
             #[cfg(test)]
             refusals: RefCell::default(),
@@ -246,7 +254,7 @@ impl Shared {
         let Step::Write { at, buffer } = &chain[step] else { return };
         let sync = match then_sync && !failed {
             // A write that is durable by itself makes nothing else durable: only where there is nothing else.
-            true if machine.options.write_through && visible == covered => Synced::Through,
+            true if self.through && visible == covered => Synced::Through,
             true if machine.abilities().linked_sync => Synced::Linked,
             _ => Synced::No,
         };

@@ -7,6 +7,7 @@
 //! do for [`Drain`](seedfast_core::storage::Step::Drain).
 
 mod file;
+mod forced;
 mod nvm;
 #[cfg(test)]
 mod refusals;
@@ -33,6 +34,8 @@ use std::task::{Context, Poll};
 pub enum Means {
     /// Past the page cache (`O_DIRECT`), and `fdatasync`.
     Direct,
+    /// Past the page cache, and each write durable by itself where nothing else is to become so (`RWF_DSYNC`).
+    Through,
     /// Through the page cache, because the file system allows nothing else or it was asked for, and `fdatasync`.
     Buffered,
     /// By store instructions; lines are written back by this instruction, and fenced.
@@ -45,6 +48,7 @@ impl fmt::Display for Means {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Means::Direct => f.write_str("direct writes and fdatasync"),
+            Means::Through => f.write_str("direct writes that are durable by themselves"),
             Means::Buffered => f.write_str("writes through the page cache and fdatasync"),
             Means::Lines(instruction) => write!(f, "stores, {instruction} and a fence"),
             Means::Pages => f.write_str("stores into the page cache and msync"),

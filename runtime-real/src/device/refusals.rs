@@ -108,7 +108,7 @@ fn play(name: &str, options: &Options, story: impl AsyncFn(Failing) + Copy + 'st
 
 #[test]
 fn a_write_that_the_medium_refuses_is_told_and_leaves_the_device_usable() {
-    play("refused-write", &Options::new(), async |mut device| {
+    play("refused-write", &Options::new().write_through(false), async |mut device| {
         for writes in [1, 2] {
             device.refuse(Refused::Write, libc::EIO);
             assert_eq!(device.append(writes).await, Completion::Failed(Failure::Media));
@@ -123,7 +123,7 @@ fn a_write_that_the_medium_refuses_is_told_and_leaves_the_device_usable() {
 fn a_sync_that_fails_is_the_end_of_the_device_and_no_later_one_pretends_otherwise() {
     for writes in [1, 2] {
         for error in [libc::EIO, libc::ENOSPC, libc::EDQUOT] {
-            play("refused-sync", &Options::new(), async move |mut device| {
+            play("refused-sync", &Options::new().write_through(false), async move |mut device| {
                 assert_eq!(device.append(writes).await, Completion::Done);
                 device.refuse(Refused::Sync, error);
                 assert_eq!(device.append(writes).await, Completion::Failed(Failure::Device));
