@@ -69,7 +69,8 @@ fn holds(bytes: &[u8], word: &[u8]) -> bool {
 #[test]
 fn no_byte_of_what_clients_sent_is_left_and_every_turn_is_the_same() {
     let (mut pieces, mut reads, mut requests, mut known) = (0, 0, 0, [0; WORDS.len()]);
-    for seed in [0, 4, 9] {
+    // In 12 a life reads again what it wrote itself; in 91 a medium error cuts a record.
+    for seed in [0, 12, 91] {
         let (scratch, redacted) = (Scratch::new("redact"), Scratch::new("redacted"));
         let lives = lives(seed);
         let mut secrets: BTreeSet<Vec<u8>> = WORDS.iter().map(|word| word.to_vec()).collect();

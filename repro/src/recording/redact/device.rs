@@ -14,11 +14,15 @@ use seedfast_core::journal::metadata::{FIXED, METADATA_MAGIC, MetadataCopy};
 use seedfast_core::journal::{Identity, Layout, Metadata};
 use std::collections::BTreeMap;
 
+/// So many bytes that could not be read do not cut an image in two.
+const HOLE: u64 = 1 << 20;
+
 /// Bytes of the device, as they were read while nothing was written.
 #[derive(Default)]
 pub(super) struct Image {
     read: Vec<(u64, Vec<u8>)>,
-    /// The same without gaps and overlaps, by where they begin.
+    /// The same without overlaps, by where they begin. What a medium error hides is zeros, as it is to recovery: the
+    /// beginning of a record that ends in such a place says who it was.
     extents: BTreeMap<u64, Vec<u8>>,
 }
 
@@ -33,7 +37,7 @@ impl Image {
         ranges.sort_unstable();
         let mut joined: Vec<(u64, u64)> = Vec::new();
         for (at, end) in ranges {
-            match joined.last_mut().filter(|last| at <= last.1) {
+            match joined.last_mut().filter(|last| at <= last.1 + HOLE) {
                 Some(last) => last.1 = last.1.max(end),
                 None => joined.push((at, end)),
             }
