@@ -34,6 +34,6 @@ mod sys_uring;
 pub use device::RealDevice;
 pub use listener::RealListener;
 pub use options::Options;
-pub use runtime::{RealAlarm, RealRuntime, RealTask, run};
+pub use runtime::{RealAlarm, RealRuntime, RealTask, ends_at_once, run};
 pub use stream::RealStream;
 pub use sys_ring::{Abilities, Counts};

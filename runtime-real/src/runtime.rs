@@ -41,6 +41,15 @@ where
     Ok(machine.run(main(RealRuntime { machine: machine.clone() })))
 }
 
+/// From now on a signal that asks this process to end does so at once, as before [`RealRuntime::terminated`]. Whether one
+/// has come since that was called: for a process that is about to become another program, which must not forget it.
+///
+/// # Errors
+/// The signals cannot be had.
+pub fn ends_at_once() -> Result<bool, Error> {
+    sys_signal::deaf().map_err(|why| Error::Exhausted(format!("signals cannot be left alone: {why}")))
+}
+
 /// Closes the machine also when `main` panics.
 struct Closing(Rc<Machine>);
 

@@ -2,7 +2,7 @@
 
 use seedfast_core::runtime::Runtime;
 use seedfast_core::time::Duration;
-use seedfast_runtime_real::{Options, run};
+use seedfast_runtime_real::{Options, ends_at_once, run};
 use std::process::Command;
 
 #[test]
@@ -23,4 +23,5 @@ fn the_first_signal_is_told_and_ends_nothing() {
         true
     });
     assert_eq!(told, Ok(true));
+    assert_eq!(ends_at_once(), Ok(true), "it is not forgotten");
 }

@@ -7,8 +7,10 @@ use seedfast_core::runtime::race::{Either, race};
 use seedfast_core::runtime::{Error, Runtime};
 use seedfast_kv::server::Service;
 use seedfast_runtime_real::RealRuntime;
-use std::future::{pending, poll_fn};
+use std::cell::Cell;
+use std::future::{Future, pending, poll_fn};
 use std::io::{self, Read};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use tracing::{error, info, warn};
@@ -18,20 +20,42 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// How often it is looked whether they are gone.
 const GLANCE: Duration = Duration::from_millis(5);
 
-/// Waits to be told to end; then nobody new is let in, whoever is owed an answer gets it within bounds, and the drive
-/// ends. There is nothing to save: what was acknowledged is durable, and what was not is nobody's.
+/// What comes after a life that ended by itself.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Next {
+    #[default]
+    Nothing,
+    /// The next one, at once.
+    Life,
+}
+
+/// Waits to be told to end, or for the `renewal`; then nobody new is let in, whoever is owed an answer gets it within bounds,
+/// and the drive ends. There is nothing to save: what was acknowledged is durable, and what was not is nobody's.
 pub(crate) async fn farewell(
     runtime: RealRuntime,
     with_parent: bool,
+    renewal: impl Future<Output = ()>,
+    next: Rc<Cell<Next>>,
     service: Service,
     doors: Doors,
     stop: Stop,
 ) {
-    if let Err(why) = asked(runtime.clone(), with_parent).await {
-        error!("this replica cannot be asked to end: {why}");
-        return std::future::pending().await;
+    let told = async {
+        if let Err(why) = asked(runtime.clone(), with_parent).await {
+            error!("this replica cannot be asked to end: {why}");
+            pending::<()>().await;
+        }
+    };
+    match race(&runtime, told, renewal).await {
+        Either::First(()) => {
+            info!(clients = service.connected(), "the replica was asked to end: it answers what it owes");
+        }
+        // Whoever asks from now on is noticed before the next life begins.
+        Either::Second(()) => {
+            next.set(Next::Life);
+            info!(clients = service.connected(), "the replica restarts, so that it is recorded again");
+        }
     }
-    info!(clients = service.connected(), "the replica was asked to end: it answers what it owes");
     doors.close();
     service.stop();
     let until = runtime.now().monotonic + FAREWELL;

@@ -7,7 +7,7 @@ use crate::admin;
 use crate::cli;
 use crate::cluster::{Cluster, Replica as Place};
 use crate::doors::{self, Doors};
-use crate::ending;
+use crate::ending::{self, Next};
 use crate::format::{GROUP, config, limits};
 use crate::identity::{Identity, journal};
 use crate::overlook::Overlook;
@@ -22,8 +22,10 @@ use seedfast_core::{Incarnation, Start};
 use seedfast_kv::Store;
 use seedfast_kv::server::{self, Service, Settings};
 use seedfast_runtime_real::{Options, RealDevice, RealRuntime};
+use std::cell::Cell;
 use std::fs;
 use std::path::Path;
+use std::rc::Rc;
 use tracing::{error_span, info};
 
 /// A connection may have so many requests under way.
@@ -43,7 +45,7 @@ pub(crate) fn run(options: cli::Serve) -> Result<(), Trouble> {
     let ended = seedfast_runtime_real::run(runtime, move |runtime| node(runtime, options, identity));
     match ended.map_err(|why| Trouble::usage(why.to_string()))?? {
         Next::Nothing => Ok(()),
-        Next::Life => Err(record::again()),
+        Next::Life => record::again(),
     }
 }
 
@@ -104,13 +106,6 @@ async fn device(runtime: &RealRuntime, identity: &Identity, data: &Path) -> Resu
     })
 }
 
-/// What comes after a life that ended as it was asked to.
-enum Next {
-    Nothing,
-    /// The next one, at once.
-    Life,
-}
-
 /// A whole replica on `runtime`, until it ends.
 async fn node(runtime: RealRuntime, options: cli::Serve, identity: Identity) -> Result<Next, Trouble> {
     let cli::Serve { who, data, .. } = &options;
@@ -158,7 +153,6 @@ async fn node(runtime: RealRuntime, options: cli::Serve, identity: Identity) -> 
     }
     runtime.spawn(server::watch(runtime.alarm(), clients.clone(), service.clone(), server::watch::PERIOD));
     runtime.spawn(overlook.report(service.clone()));
-    runtime.spawn(ending::farewell(runtime.clone(), options.with_parent, service, doors, stop.clone()));
 
     let start = Start {
         incarnation: Incarnation(1),
@@ -170,16 +164,27 @@ async fn node(runtime: RealRuntime, options: cli::Serve, identity: Identity) -> 
         frame_limit: endpoint.frame_limit(),
     };
     let mut record = Record::begin(&options.record, &config, limits, &start, seat.clone(), runtime.now())?;
-    record.renew(&runtime, *id, stop.clone());
+    let renewal = record.renewal(&options.record, &runtime, *id, cluster.voters(), endpoint.watch());
+    let next = Rc::new(Cell::new(Next::Nothing));
+    runtime.spawn(ending::farewell(
+        runtime.clone(),
+        options.with_parent,
+        renewal,
+        next.clone(),
+        service,
+        doors,
+        stop.clone(),
+    ));
     let mut ports = Ports { endpoint, devices: vec![device], clients, stop };
     let ended = drive(&runtime, &mut seat, start, &mut ports, &mut record).await;
-    let again = record.end(&ended);
+    record.end(&ended);
     let path = journal(data);
     match ended {
-        Ended::Stopped if again => Ok(Next::Life),
         Ended::Stopped => {
-            info!("the replica ended as it was asked to");
-            Ok(Next::Nothing)
+            if next.get() == Next::Nothing {
+                info!("the replica ended as it was asked to");
+            }
+            Ok(next.get())
         }
         Ended::Halted(why) if seat.began() => Err(Trouble::halted(format!("{}: {why}", path.display()))),
         // It never began: this is about its data directory, and nothing of it was changed.

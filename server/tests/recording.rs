@@ -3,11 +3,12 @@
 #[allow(dead_code, reason = "each user takes what it needs")]
 mod common;
 
-use common::{Cluster, until};
+use common::{Cluster, Resp, ask, ended, run, signal, until};
 use seedfast_core::recording::{End, Reading, Record, Replay};
 use seedfast_kv::recorded;
 use std::fs;
 use std::path::PathBuf;
+use std::thread;
 
 /// Lives a recorded life again; the number of turns, and how the recording ends.
 #[track_caller]
@@ -93,4 +94,98 @@ fn recordings_stay_below_their_limit_and_the_replica_goes_on() {
         let (turns, end) = replay(&paths[0]);
         assert!(turns > 10 && end == Some(End::Full), "{turns} turns, {end:?}");
     }
+}
+
+/// Three replicas that record into a directory each and begin anew when they are full.
+fn renewing() -> Cluster {
+    let mut cluster = Cluster::formatted(3);
+    for index in 0..3 {
+        let directory = cluster.directory.path(&format!("recordings {index}"));
+        let flags = ["--record", &directory, "--record-limit", "1MiB", "--record-restart=1"];
+        cluster.more = flags.map(String::from).to_vec();
+        cluster.serve(index);
+    }
+    cluster
+}
+
+/// Makes every replica's recording full.
+fn fill(cluster: &Cluster) {
+    let value = "v".repeat(64 << 10);
+    for number in 0..40 {
+        assert_eq!(cluster.ask(&["SET", &format!("key {}", number % 4), &value]), "OK");
+    }
+}
+
+/// A replica whose log says that, once there is one.
+#[track_caller]
+fn who_says(cluster: &Cluster, what: &str) -> usize {
+    until(what, || (0..3).find(|index| cluster.log(*index).contains(what)))
+}
+
+#[test]
+fn a_full_recording_begins_anew_as_soon_as_it_can_be_kept_and_until_then_the_replica_goes_on() {
+    let mut cluster = renewing();
+    assert_eq!(cluster.ask(&["SET", "key", "value"]), "OK");
+    let directories = [0, 1, 2].map(|index| cluster.directory.path(&format!("recordings {index}")));
+    for directory in &directories {
+        fs::remove_dir_all(directory).expect("it was made");
+        fs::write(directory, "no directory").expect("there is room");
+    }
+    fill(&cluster);
+    let told = who_says(&cluster, "the replica goes on without being recorded: recordings cannot be kept");
+    assert_eq!(cluster.ask(&["GET", "key"]), "value");
+    for node in &mut cluster.nodes {
+        assert_eq!(node.child.as_mut().expect("it was started").try_wait().expect("it is ours"), None);
+    }
+    assert!(!cluster.log(told).contains("the replica restarts"), "{}", cluster.log(told));
+    for directory in &directories {
+        fs::remove_file(directory).expect("it is there");
+    }
+    let again = who_says(&cluster, "the replica restarts, so that it is recorded again");
+    until("its next life", || {
+        (cluster.log(again).matches("the journal was read").count() >= 2).then_some(())
+    });
+    assert!(!recordings(&directories[again]).is_empty());
+    assert_eq!(cluster.ask(&["GET", "key"]), "value");
+}
+
+#[test]
+fn a_replica_that_restarts_itself_ends_when_it_is_asked_to_meanwhile() {
+    let mut cluster = renewing();
+    // Somebody who does not take the answers that are owed holds up the restart.
+    for node in &cluster.nodes {
+        let mut client = until("its door", || Resp::connect(node.clients).ok());
+        thread::spawn(move || while client.send(&["PING", &"x".repeat(64 << 10)]).is_ok() {});
+    }
+    fill(&cluster);
+    let index = who_says(&cluster, "the replica restarts, so that it is recorded again");
+    let child = cluster.nodes[index].child.as_mut().expect("it runs");
+    signal(child, "TERM");
+    let code = ended(child);
+    // Whoever has not begun to listen ends by the signal itself.
+    assert!(matches!(code, Some(0) | None), "{code:?}");
+}
+
+#[test]
+fn only_a_replica_that_restarted_itself_serves_where_recordings_cannot_be_kept() {
+    let mut cluster = Cluster::formatted(1);
+    let (node, file) = (&mut cluster.nodes[0], cluster.directory.path("file"));
+    fs::write(&file, "no directory").expect("there is room");
+    let args = ["serve", "--id", "1", "--cluster", &cluster.list, "--data", &node.data, "--record", &file];
+    let refused = run(&args);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("recordings cannot be kept"), "{refused:?}");
+    let child = common::program()
+        .args(args)
+        .env("SEEDFAST_KV_AGAIN", "1")
+        .stdin(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let child = node.child.insert(child);
+    until("an answer", || ask(node.clients, &["SET", "key", "value"]).ok().filter(|reply| reply == "OK"));
+    signal(child, "TERM");
+    assert_eq!(ended(child), Some(0));
+    let said = std::io::read_to_string(child.stderr.take().expect("it is piped")).expect("text");
+    assert!(said.contains("the replica serves without being recorded: recordings cannot be kept"), "{said}");
 }

@@ -1,8 +1,10 @@
 //! The flight recorder of a replica (`docs/recording.md`): what it is told goes to files, beside its work and never in its
 //! way.
 //!
-//! [`shelf`] is the directory and its bound, [`tape`] the thread that writes one recording.
+//! [`shelf`] is the directory and its bound, [`tape`] the thread that writes one recording, [`renew`] how a life ends for
+//! the sake of the next recording.
 
+mod renew;
 mod shelf;
 mod tape;
 
@@ -10,27 +12,22 @@ use crate::seat::Seat;
 use crate::size;
 use crate::trouble::Trouble;
 use clap::Args;
+pub(crate) use renew::again;
+use renew::{Renewal, is_again, is_worth};
 use seedfast_core::paxos::Config;
 use seedfast_core::recording::{End, Recorder};
-use seedfast_core::runtime::Runtime;
-use seedfast_core::runtime::drive::{Ended, Stop, Tap};
-use seedfast_core::{Duration, Input, NodeId, Now, Output, Start};
+use seedfast_core::runtime::drive::{Ended, Tap};
+use seedfast_core::transport::Watch;
+use seedfast_core::{Input, NodeId, Now, Output, PeerSet, Start};
 use seedfast_kv::{Limits, recorded};
 use seedfast_runtime_real::RealRuntime;
 use shelf::Shelf;
 use std::cell::Cell;
-use std::os::unix::process::CommandExt;
+use std::future::Future;
 use std::path::PathBuf;
 use std::rc::Rc;
 use tape::Tape;
-use tracing::info;
-
-/// A replica that restarts itself to be recorded again does so no more often than this ...
-const SELDOM: Duration = Duration::from_secs(60);
-/// ... and so much later for each number below its own: replicas that fill up together are not away together.
-const APART: Duration = Duration::from_secs(10);
-/// How often it is looked whether it may.
-const GLANCE: Duration = Duration::from_millis(500);
+use tracing::warn;
 
 /// What is recorded, and where.
 #[derive(Args, Clone)]
@@ -48,9 +45,18 @@ pub(crate) struct Options {
         requires = "directory"
     )]
     limit: u64,
-    /// When a recording is full, restart as soon as this replica does not lead, so that the next one begins
-    #[arg(long = "record-restart", requires = "directory")]
-    restart: bool,
+    /// When a recording is full, restart so that the next one begins, as soon as this replica does not lead and hears from
+    /// all others, but not within so many seconds after its start
+    #[arg(
+        long = "record-restart",
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "60",
+        value_parser = clap::value_parser!(u32).range(1..=86_400),
+        requires = "directory"
+    )]
+    restart: Option<u32>,
 }
 
 fn limit(text: &str) -> Result<u64, String> {
@@ -64,12 +70,10 @@ fn limit(text: &str) -> Result<u64, String> {
 pub(crate) struct Record {
     recorder: Option<Recorder<Tape>>,
     seat: Seat,
-    /// The recording ended while the replica served: another life has something to record.
+    /// The recording became full while the replica served: another life has something to record.
     full: Rc<Cell<bool>>,
     /// Whether the recording was seen to have ended.
     over: bool,
-    restart: bool,
-    again: Rc<Cell<bool>>,
 }
 
 impl Record {
@@ -85,46 +89,43 @@ impl Record {
         seat: Seat,
         now: Now,
     ) -> Result<Self, Trouble> {
-        let recorder = match &options.directory {
-            None => None,
-            Some(directory) => {
-                let shelf = Shelf::open(directory, start.node, options.limit)?;
-                let header = recorded::header(config, limits, start, now.wall);
-                Some(Recorder::new(&header, Tape::begin(shelf)?))
+        let tape = |directory| Shelf::open(directory, start.node, options.limit).and_then(Tape::begin);
+        let tape = match options.directory.as_deref().map(tape) {
+            // Nobody asked for this life, so nobody is there to name another directory.
+            Some(Err(why)) if is_again() => {
+                warn!("the replica serves without being recorded: {why}");
+                None
             }
+            tape => tape.transpose()?,
         };
-        let (full, again) = Default::default();
-        Ok(Record { recorder, seat, full, over: false, restart: options.restart, again })
+        let header = || recorded::header(config, limits, start, now.wall);
+        let recorder = tape.map(|tape| Recorder::new(&header(), tape));
+        Ok(Record { recorder, seat, full: Rc::default(), over: false })
     }
 
-    /// Ends the life when its recording is full and it does not lead, if that was asked for.
-    pub(crate) fn renew(&self, runtime: &RealRuntime, node: NodeId, stop: Stop) {
-        if !self.restart || self.recorder.is_none() {
-            return;
-        }
-        let (clock, seat) = (runtime.clone(), self.seat.clone());
-        let (full, again) = (self.full.clone(), self.again.clone());
-        runtime.spawn(async move {
-            let from = clock.now().monotonic + SELDOM + APART.times(node.0.into());
-            let follows = || seat.standing().is_some_and(|standing| standing.leads.is_none());
-            while !full.get() || clock.now().monotonic < from || !follows() {
-                clock.sleep(clock.now().monotonic + GLANCE).await;
-            }
-            info!("the replica restarts, so that it is recorded again");
-            again.set(true);
-            stop.ask();
-        });
+    /// Ready once the life should end because its recording is full, if that was asked for: then the next one is to begin at
+    /// once.
+    pub(crate) fn renewal(
+        &self,
+        options: &Options,
+        runtime: &RealRuntime,
+        node: NodeId,
+        voters: PeerSet,
+        mesh: Watch<RealRuntime>,
+    ) -> impl Future<Output = ()> + 'static {
+        let (clock, others) = (runtime.clone(), voters.without(node));
+        let (options, seat, full) = (options.clone(), self.seat.clone(), self.full.clone());
+        Renewal { options, seat, full, node, others, mesh }.due(clock)
     }
 
-    /// The life is over. Returns whether the next one is to begin at once.
-    pub(crate) fn end(self, ended: &Ended) -> bool {
+    /// The life is over.
+    pub(crate) fn end(self, ended: &Ended) {
         if let Some(recorder) = self.recorder {
             recorder.finish(match ended {
                 Ended::Stopped => End::Stopped,
                 Ended::Halted(_) => End::Halted,
             });
         }
-        self.again.get()
     }
 }
 
@@ -144,25 +145,10 @@ impl Tap for Record {
     fn burst(&mut self) {
         if let Some(recorder) = &mut self.recorder {
             recorder.burst();
-            // A recovery that fills a recording by itself would do so again.
-            if recorder.ended().is_some() && !self.over {
+            if let Some(end) = recorder.ended().filter(|_| !self.over) {
                 self.over = true;
-                self.full.set(self.seat.began());
+                self.full.set(is_worth(end, self.seat.began()));
             }
         }
     }
-}
-
-/// Becomes the same program again, told the same: a restart in full, by this process. Returns only if that fails.
-pub(crate) fn again() -> Trouble {
-    let mut arguments = std::env::args_os();
-    // The program as it was started, even if its file was replaced meanwhile.
-    let mut program = std::process::Command::new("/proc/self/exe");
-    if let Some(name) = arguments.next() {
-        program.arg0(name);
-    }
-    let why = program.args(arguments).exec();
-    Trouble::halted(format!(
-        "the replica ended to be recorded again and could not restart itself: {why}; start it"
-    ))
 }

@@ -62,6 +62,16 @@ impl Shelf {
         Ok((path, file))
     }
 
+    /// Whether files can be made here: makes one, and removes it.
+    ///
+    /// # Errors
+    /// They cannot.
+    pub(super) fn try_out(&self) -> Result<(), Trouble> {
+        let (path, _) = self.create()?;
+        let _ = fs::remove_file(path);
+        Ok(())
+    }
+
     /// How large all recordings may be together, in bytes.
     pub(super) fn limit(&self) -> u64 {
         self.limit
