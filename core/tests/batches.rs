@@ -4,7 +4,8 @@
 mod cluster;
 
 use cluster::Cluster;
-use seedfast_core::client::{Response, Status, Verb};
+use seedfast_core::client::{REQUEST_HEADER, Response, Status, Verb};
+use seedfast_core::journal::Options;
 use seedfast_core::paxos::Config;
 use seedfast_core::process::Room;
 use seedfast_core::{Duration, Input, Process, SessionId};
@@ -100,4 +101,28 @@ fn a_journal_is_marked_when_it_has_rested_for_a_while() {
     };
     assert_eq!(writes(Duration::ZERO), (true, true));
     assert_eq!(writes(Duration::from_millis(10)), (false, true));
+}
+
+#[test]
+fn what_a_leader_says_it_takes_the_journal_has_room_for() {
+    for size in [200_usize, 700, 1500] {
+        let format = Options { copy: 512, area: 16 << 10, segment: 8 << 10, segments: 16 };
+        let mut cluster = Cluster::with_log(3, &format, |config| config.batch_bytes = 2048);
+        let leader = cluster.elect();
+        let mut taken = 0;
+        // Nothing is answered by its followers, so nothing is decided and nothing is forgotten.
+        for sequence in 1..=1000 {
+            let room = cluster.nodes[leader].replica.room();
+            if room.requests == 0 || room.bytes < REQUEST_HEADER + size + Room::EACH {
+                break;
+            }
+            cluster.request(leader, Verb::Once, SessionId::NONE, sequence, &vec![7; size]);
+            let request = cluster.nodes[leader].inbox.pop_back().expect("it was just put there");
+            cluster.turn(leader, request);
+            cluster.turn(leader, Input::EndOfBurst);
+            assert_eq!(answers(&cluster), [], "{taken} of {size} bytes were taken, and it said {room:?}");
+            taken += 1;
+        }
+        assert!(taken * size > 24 << 10, "{taken} of {size} bytes is too little");
+    }
 }

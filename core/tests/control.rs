@@ -52,3 +52,23 @@ fn words_that_say_nothing_are_answered_so() {
         assert_eq!(ask(&mut lab, 0, words), Status::Malformed);
     }
 }
+
+#[test]
+fn one_that_is_asked_for_while_another_is_taken_is_taken_too() {
+    // How far the first one is by then depends on the rounds between.
+    for (first, second) in (0..12).flat_map(|first| (1..12).map(move |second| (first, second))) {
+        let mut lab = Lab::new(3, |config| config.snapshot_slots = u64::MAX);
+        let session = lab.open_session();
+        lab.commands(session, 1, 6);
+        lab.converge(6);
+        let leader = lab.leader().expect("somebody leads");
+        lab.burst(session, 6, 7);
+        lab.rounds(first);
+        lab.control(leader, control::SNAPSHOT);
+        lab.rounds(second);
+        let replica = lab.members[leader].replica.as_ref().expect("it runs");
+        let asked = replica.status().expect("it has read its journal").applied;
+        lab.control(leader, control::SNAPSHOT);
+        lab.until("what was asked for", |lab| snapshot(lab, leader) >= asked);
+    }
+}

@@ -210,6 +210,11 @@ impl Layout {
         Range { at: self.log(), length: self.lap() }
     }
 
+    /// What every group begins and ends on a multiple of.
+    pub const fn unit(&self) -> u64 {
+        self.unit
+    }
+
     /// `bytes` rounded up to the unit.
     pub const fn padded(&self, bytes: u64) -> u64 {
         bytes.next_multiple_of(self.unit)

@@ -318,6 +318,22 @@ impl Journal {
         end + self.kept_back() <= self.limit()
     }
 
+    /// How many bytes of records [`has_room`](Self::has_room) lets follow on those that are open, their headers and what
+    /// rounds them up included.
+    pub fn spare(&self) -> u64 {
+        if self.is_stuck() {
+            return 0;
+        }
+        let segment = self.layout.segment;
+        let left = segment - self.tail % segment;
+        let most = self.limit().saturating_sub(self.kept_back()).saturating_sub(self.tail);
+        let split = most.saturating_sub(left + segment) / 2;
+        let group =
+            if split > segment { split } else { most.min(left).max(most.saturating_sub(left).min(segment)) };
+        let open = self.open.as_ref().map_or(0, |group| group.len() as u64);
+        (group - group % self.layout.unit()).saturating_sub(open)
+    }
+
     /// Appends a record to the open group and returns its number; nothing is written before [`commit`](Self::commit).
     /// `parts` are the payload, one behind the other; they may have [`largest`](Self::largest) bytes together.
     pub fn append(

@@ -27,7 +27,7 @@ impl Engine {
             return self.refuse(waiter, Status::Malformed, out);
         }
         if self.applied > self.keeper.durable {
-            self.keeper.wanted = true;
+            self.keeper.want(self.applied);
         }
         let mut bytes = out.buffer();
         let payload = &self.applied.0.to_le_bytes();

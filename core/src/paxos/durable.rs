@@ -19,6 +19,9 @@ use crate::time::WallTime;
 const DEVICE: DeviceId = DeviceId(0);
 /// A vote's payload is the value's name, then the value.
 const ID: usize = 8;
+/// What a batch takes in the journal beside its commands, at most: a record's header, the value's name, the batch's header,
+/// and what rounds it up.
+const RECORD: u64 = 160;
 
 /// The identity of a device that its node begins with, for worlds that format every device once: the serial follows
 /// from the three names. Whoever formats a device again draws a new one.
@@ -140,6 +143,13 @@ impl Durable {
     /// Whether there is room for a value of so many bytes.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         self.journal().has_room(ID + bytes)
+    }
+
+    /// How many bytes of values have room in batches of at most `batch`, none of which is less than half full but two.
+    pub(crate) fn room(&self, batch: u32) -> u64 {
+        let spare = self.journal().spare();
+        let records = 2 * spare / u64::from(batch) + 2;
+        spare.saturating_sub(records * RECORD)
     }
 
     /// Whether values of so many bytes together, each a record of its own, could be voted for once more, and a few more.

@@ -99,8 +99,9 @@ pub(crate) struct Keeper {
     pub(crate) offer: Option<Offer>,
     /// The slot of the snapshot that the device's metadata refers to.
     pub(crate) durable: Slot,
-    /// A peer needs a newer one than there is, or the one there is cannot be read.
-    pub(crate) wanted: bool,
+    /// One of at least this slot is to be taken: a peer needs a newer one than there is, the one there is cannot be read, or
+    /// an operator asked.
+    wanted: Option<Slot>,
     /// The bytes of the values applied since the last one was begun.
     applied_bytes: u64,
     /// Not before this slot: the last one did not fit.
@@ -128,6 +129,11 @@ impl Taking {
 }
 
 impl Keeper {
+    /// Asks for one of at least `slot`, which is applied; one that is under way now may be older.
+    pub(crate) fn want(&mut self, slot: Slot) {
+        self.wanted = self.wanted.max(Some(slot));
+    }
+
     /// A life begins with what its journal holds.
     pub(crate) fn begin(&mut self, durable: Slot, found: &SnapshotFound) {
         (self.durable, self.trimmed) = (durable, durable);
@@ -143,7 +149,7 @@ impl Engine {
     /// Whether a snapshot of what is applied by now is to be taken.
     pub(crate) fn snapshot_is_due(&self, now: Now) -> bool {
         let (keeper, config) = (&self.keeper, &self.config);
-        let renewed = keeper.wanted && keeper.held.is_none();
+        let renewed = keeper.wanted.is_some() && keeper.held.is_none();
         let newer = self.applied > keeper.durable || (renewed && self.applied > Slot(0));
         if !self.ready || !newer || self.applied < keeper.not_before || !matches!(keeper.work, Work::Idle) {
             return false;
@@ -156,7 +162,7 @@ impl Engine {
         // Not for every slot only because half is always in use, as with a ring of two segments.
         let (_, lap) = self.journal.journal().log_used();
         let worth_it = keeper.applied_bytes * 8 >= lap.min(config.log_bytes);
-        keeper.wanted
+        keeper.wanted.is_some()
             || self.applied.0.is_multiple_of(config.snapshot_slots)
             || keeper.applied_bytes >= config.snapshot_bytes
             || (self.is_filled(2) && worth_it)
@@ -384,7 +390,7 @@ impl Engine {
         requires!("I22", slot >= self.keeper.durable, "the durable snapshot got older: {slot}");
         self.keeper.durable = slot;
         self.keeper.held = Some(referring.held);
-        self.keeper.wanted = false;
+        self.keeper.wanted = self.keeper.wanted.filter(|wanted| *wanted > slot);
         self.observe(out, || Observation::Snapshot { slot, digest });
         let installed = referring.reading.filter(|_| !self.ready || slot > self.applied);
         let installed = installed.and_then(|reading| {
@@ -434,7 +440,7 @@ impl Engine {
                 out.sometimes(true, "a snapshot that was asked for could not be read");
                 self.keeper.serving.stop();
                 self.keeper.held = None;
-                self.keeper.wanted = true;
+                self.keeper.want(self.keeper.durable);
             }
             _ => {}
         }

@@ -207,7 +207,7 @@ impl Engine {
             batches => ((batches * most / 2).max(1), (batches * most_bytes / 2).max(largest + Room::EACH)),
         };
         let log = config.log_bytes.saturating_sub(self.log.bytes()).saturating_sub(held as u64);
-        let journal = self.journal.journal().free().saturating_sub(held as u64) / 2;
+        let journal = self.journal.room(config.batch_bytes).saturating_sub(held as u64);
         let reads = (config.waiting as usize).saturating_sub(leadership.reads.len());
         Room { requests: requests.min(reads), bytes: bytes.min(log as usize).min(journal as usize), largest }
     }

@@ -107,7 +107,7 @@ impl Engine {
                 let (name, digest, decided) = (held.name, held.digest, self.log.decided());
                 self.send(PeerSet::one(to), &Message::Snapshot { name, digest, decided }, out);
             }
-            _ => self.keeper.wanted = true,
+            _ => self.keeper.want(least.min(self.applied)),
         }
     }
 
