@@ -126,3 +126,33 @@ fn what_a_leader_says_it_takes_the_journal_has_room_for() {
         assert!(taken * size > 24 << 10, "{taken} of {size} bytes is too little");
     }
 }
+
+#[test]
+fn a_turn_answers_no_more_questions_than_until_a_mebibyte_and_the_next_one_comes_by_itself() {
+    let (mut cluster, leader) = led(|_| ());
+    for sequence in 1..=10 {
+        cluster.request(leader, Verb::Query, SessionId::NONE, sequence, &vec![0; 300 << 10]);
+    }
+    cluster.round();
+    let mut so_far = vec![];
+    for _ in 0..100 {
+        let before = cluster.responses.len();
+        if cluster.idle() {
+            cluster.now += Duration::from_micros(1).as_nanos();
+            cluster.fire_timers();
+        }
+        let id = (0..3).find(|id| !cluster.nodes[*id].inbox.is_empty());
+        if let Some(id) = id {
+            let input = cluster.nodes[id].inbox.pop_front().expect("it is not empty");
+            let ends = cluster.nodes[id].inbox.is_empty();
+            cluster.turn(id, input);
+            if ends {
+                cluster.turn(id, Input::EndOfBurst);
+            }
+        }
+        so_far.extend(Some(cluster.responses.len()).filter(|now| *now > before));
+    }
+    // The end of a burst is a turn too.
+    assert_eq!(so_far.last(), Some(&10), "{so_far:?}");
+    assert!(so_far.windows(2).all(|two| two[1] - two[0] <= 2 * 4) && so_far[0] <= 2 * 4, "{so_far:?}");
+}

@@ -507,6 +507,12 @@ impl Engine {
         }
     }
 
+    /// A turn comes soon, whatever else happens.
+    pub(crate) fn go_on_soon(&mut self, now: Now, out: &mut Outbox) {
+        self.keeper.soon = true;
+        self.set_timer(now, out);
+    }
+
     pub(crate) fn on_snapshot_timer(&mut self, now: Now, out: &mut Outbox) {
         self.keeper.timer = None;
         self.transfer_is_late(now, out);

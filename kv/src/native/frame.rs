@@ -6,13 +6,15 @@
 //! ```
 //! The length counts what stands behind it, in bytes. Integers are little-endian.
 
+use crate::Limits;
 use alloc::vec::Vec;
 use seedfast_core::buffer::Pool;
 use seedfast_core::codec::{Reader, Write};
 use seedfast_core::{Buffer, SessionId};
 
-/// Nothing on a stream is longer, in bytes: whoever says more is cut off.
-pub const LONGEST: usize = 16 << 20;
+/// Nothing on a stream is longer, in bytes: whoever says more is cut off. The longest reply of a store fits, with what stands
+/// before it.
+pub const LONGEST: usize = Limits::DEFAULT.reply + 1024;
 /// How long a length is.
 const LENGTH: usize = 4;
 

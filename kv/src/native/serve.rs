@@ -12,6 +12,8 @@ use seedfast_core::runtime::{Runtime, Stream};
 
 /// Above so many bytes that its client does not take, a connection asks for nothing more.
 const BACKLOG: usize = 64 << 10;
+/// Above so many it is cut off: what it asked for before it stopped to take anything has to be held.
+const HELD: usize = 64 << 20;
 /// A read brings at most so many bytes.
 const READ: usize = 16 << 10;
 /// How many spare buffers a connection keeps: its answers' for its requests.
@@ -54,6 +56,9 @@ pub async fn serve<R: Runtime>(runtime: R, mut stream: impl Stream, connection: 
                     pool.recycle(answer);
                 }
                 stream.write(&mut out);
+                if stream.backlog() > HELD {
+                    return;
+                }
             }
             Either::Second(Ok(end)) => ended |= end,
             Either::Second(Err(_)) => return,
