@@ -109,7 +109,8 @@ impl Engine {
                 let value = match best.remove(&slot) {
                     Some((_, value)) => {
                         out.sometimes(true, "a new leader proposed a value again that it had heard of");
-                        value
+                        // A copy, or it would hold on to all of the promise that brought it.
+                        Value { id: value.id, bytes: self.log.keep(&value.bytes) }
                     }
                     None => {
                         out.sometimes(true, "a new leader closed a hole with a no-op");

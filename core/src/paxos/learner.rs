@@ -132,14 +132,17 @@ impl Engine {
             if let Ok(time) = batch::time_of(&entry.value) {
                 self.last_time = self.last_time.max(time);
             }
-            let value = Value { id: entry.id, bytes: self.log.keep(&entry.value) };
-            let voted = self
-                .log
-                .get(slot)
-                .is_some_and(|cell| cell.ballot != Ballot::ZERO && cell.vote.id == value.id);
-            if !voted {
-                self.journal.learned(slot, &value, out);
-            }
+            let vote =
+                self.log.get(slot).filter(|cell| cell.ballot != Ballot::ZERO && cell.vote.id == entry.id);
+            let value = match vote {
+                // It is there, in memory and in the journal.
+                Some(cell) => cell.vote.clone(),
+                None => {
+                    let value = Value { id: entry.id, bytes: self.log.keep(&entry.value) };
+                    self.journal.learned(slot, &value, out);
+                    value
+                }
+            };
             out.sometimes(true, "a replica learned a value that it had not voted for in time");
             self.decide(slot, value, out);
         }
