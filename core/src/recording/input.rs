@@ -99,7 +99,7 @@ fn put_completion(bytes: &mut Vec<u8>, result: &Completion) {
         Completion::Done => bytes.u8(0),
         Completion::Data(data) => {
             // Recovery reads the whole log, much of it blank: zeros at the end are only counted.
-            let zeros = data.iter().rev().take_while(|byte| **byte == 0).count();
+            let zeros = zeros_at_the_end(data);
             bytes.u8(1);
             bytes.u32(zeros as u32);
             bytes.block(&data[..data.len() - zeros]);
@@ -115,6 +115,14 @@ fn put_completion(bytes: &mut Vec<u8>, result: &Completion) {
         Completion::Unknown => bytes.u8(3),
         Completion::Volatile => bytes.u8(4),
     }
+}
+
+/// How many zeros stand at the end of `data`, which may be hundreds of megabytes of them.
+fn zeros_at_the_end(data: &[u8]) -> usize {
+    const WIDE: usize = 64;
+    let wide = data.rchunks_exact(WIDE).take_while(|chunk| chunk.iter().fold(0, |any, byte| any | byte) == 0);
+    let zeros = WIDE * wide.count();
+    zeros + data[..data.len() - zeros].iter().rev().take_while(|byte| **byte == 0).count()
 }
 
 /// Reads the content behind `tag` from `reader`, which reads `whole`; its bytes are shared.
@@ -202,4 +210,21 @@ fn take_completion(reader: &mut Reader<'_>, whole: &Buffer) -> Result<Completion
         4 => Completion::Volatile,
         _ => return Err(Malformed),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_at_the_end_are_counted_to_the_last_one() {
+        for length in [0, 1, 63, 64, 65, 200] {
+            assert_eq!(zeros_at_the_end(&vec![0; length]), length);
+            for other in 0..length {
+                let mut data = vec![0; length];
+                data[other] = 128;
+                assert_eq!(zeros_at_the_end(&data), length - 1 - other, "{other} of {length}");
+            }
+        }
+    }
 }

@@ -9,7 +9,7 @@ use crate::time::{Duration, Instant, Now};
 use alloc::vec::Vec;
 
 /// A block is handed over at the end of the burst in which it came to hold so many bytes ...
-const BLOCK: usize = 256 << 10;
+const BLOCK: usize = 512 << 10;
 /// ... or in which it became so old: whoever is killed loses no more than this.
 const OLDEST: Duration = Duration::from_millis(100);
 /// A burst that holds more than this is cut: behind a turn, so that no record is.
@@ -17,8 +17,13 @@ const MOST: usize = 64 << 20;
 
 /// Keeps the blocks of a recording.
 pub trait Sink {
-    /// Takes `block`, whose first 24 bytes are free for what [`seal`](super::seal) writes there, and leaves an empty
-    /// vector, one that was used before if there is one. It never waits.
+    /// How many bytes in front of the next block are the sink's own, for a file that is written in whole pages.
+    fn front(&self) -> usize {
+        0
+    }
+
+    /// Takes `block`, in which behind the sink's [`front`](Self::front) 24 bytes are free for what [`seal`](super::seal)
+    /// writes there, and leaves a vector for the next one, one that was used before if there is one. It never waits.
     ///
     /// # Errors
     /// Why it takes nothing any more; `block` was not taken. [`last`](Self::last) follows.
@@ -35,6 +40,8 @@ pub trait Sink {
 pub struct Recorder<S: Sink> {
     sink: S,
     block: Vec<u8>,
+    /// Where the content of the block begins in it.
+    content: usize,
     scratch: Vec<u8>,
     now: Now,
     /// The reading at which the block was begun.
@@ -52,6 +59,7 @@ impl<S: Sink> Recorder<S> {
         let mut recorder = Recorder {
             sink,
             block: Vec::with_capacity(BLOCK + (BLOCK >> 2)),
+            content: 0,
             scratch: Vec::new(),
             now: Now::default(),
             begun: None,
@@ -60,7 +68,7 @@ impl<S: Sink> Recorder<S> {
             kept: (0, u64::from_le_bytes(MAGIC)),
             ended: None,
         };
-        recorder.block.resize(HEAD, 0);
+        recorder.clear();
         header.encode(&mut recorder.block);
         recorder.hand_over();
         recorder
@@ -78,18 +86,24 @@ impl<S: Sink> Recorder<S> {
     }
 
     fn hand_over(&mut self) {
-        if self.ended.is_some() || self.block.len() <= HEAD {
+        if self.ended.is_some() || self.block.len() <= self.content {
             return;
         }
         match self.sink.take(&mut self.block) {
             Ok(()) => {
                 self.kept = (self.turns, self.hash);
-                self.block.clear();
-                self.block.resize(HEAD, 0);
+                self.clear();
                 self.begun = None;
             }
             Err(why) => self.end(why),
         }
+    }
+
+    /// Begins a block where the last one was.
+    fn clear(&mut self) {
+        self.content = self.sink.front() + HEAD;
+        self.block.clear();
+        self.block.resize(self.content, 0);
     }
 
     /// Ends the recording behind what was handed over.
@@ -99,8 +113,7 @@ impl<S: Sink> Recorder<S> {
         }
         self.ended = Some(why);
         let mut last = core::mem::take(&mut self.block);
-        last.clear();
-        last.resize(HEAD, 0);
+        last.truncate(self.content);
         record::put_end(&mut last, why, self.kept.0, self.kept.1);
         self.sink.last(last);
     }

@@ -337,3 +337,39 @@ fn a_block_does_not_grow_again() {
         recorder.burst();
     }
 }
+
+#[test]
+fn what_a_sink_has_in_front_of_its_blocks_is_no_part_of_them() {
+    /// So many bytes more in front of each block than in front of the one before.
+    struct Fronted(InMemory, usize);
+    impl Sink for Fronted {
+        fn front(&self) -> usize {
+            self.1
+        }
+        fn take(&mut self, block: &mut Vec<u8>) -> Result<(), End> {
+            let front = core::mem::replace(&mut self.1, 0);
+            block.drain(..front);
+            let taken = self.0.take(block);
+            self.1 = front + 5;
+            taken
+        }
+        fn last(&mut self, mut block: Vec<u8>) {
+            block.drain(..self.1);
+            self.0.last(block);
+        }
+    }
+    fn record<S: Sink>(sink: S) {
+        let mut recorder = Recorder::new(&header(), sink);
+        for (turn, input) in (1..).zip(inputs()) {
+            recorder.input(at(turn * 70), &input);
+            recorder.outputs(&[Output::Timer { id: TimerId(1), at: None }]);
+            recorder.burst();
+        }
+        recorder.finish(End::Stopped);
+    }
+    let (plain, expected) = InMemory::new(u32::MAX);
+    record(plain);
+    let (inner, bytes) = InMemory::new(u32::MAX);
+    record(Fronted(inner, 3));
+    assert!(bytes.take() == expected.take());
+}

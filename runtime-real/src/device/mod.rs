@@ -131,6 +131,12 @@ fn open_alone(name: &str, direct: bool) -> Result<(File, u64, bool), Error> {
     Ok((file, length, direct))
 }
 
+/// Opens a file that is there for writes past the page cache, each of whole pages. `None` if its file system does not do
+/// that, or it cannot be opened at all.
+pub fn past_the_cache(path: &Path) -> Option<File> {
+    OpenOptions::new().write(true).custom_flags(libc::O_DIRECT).open(path).ok()
+}
+
 /// How an error of a read or a write is told to a process; `None` if it is no error and can be tried again.
 fn failure(error: i32) -> Option<Failure> {
     match error {

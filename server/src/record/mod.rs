@@ -1,9 +1,10 @@
 //! The flight recorder of a replica (`docs/recording.md`): what it is told goes to files, beside its work and never in its
 //! way.
 //!
-//! [`shelf`] is the directory and its bound, [`tape`] the thread that writes one recording, [`renew`] how a life ends for
-//! the sake of the next recording.
+//! [`shelf`] is the directory and its bound, [`tape`] the thread that writes one recording, [`pages`] how its file grows,
+//! [`renew`] how a life ends for the sake of the next recording.
 
+mod pages;
 mod renew;
 mod shelf;
 mod tape;

@@ -2,6 +2,7 @@
 
 use crate::trouble::Trouble;
 use seedfast_core::NodeId;
+use seedfast_runtime_real::device::past_the_cache;
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io;
@@ -46,11 +47,11 @@ impl Shelf {
         Ok(Shelf { directory: directory.into(), prefix, limit, former, next })
     }
 
-    /// A file for the next recording.
+    /// A file for the next recording, and the same past the page cache if its file system does that.
     ///
     /// # Errors
     /// It cannot be made.
-    pub(super) fn create(&self) -> Result<(PathBuf, File), Trouble> {
+    pub(super) fn create(&self) -> Result<(PathBuf, File, Option<File>), Trouble> {
         let path = self.directory.join(format!("{}{:06}.rec", self.prefix, self.next));
         let made = File::options().write(true).create_new(true).open(&path);
         let file = made.map_err(|why| {
@@ -59,7 +60,8 @@ impl Shelf {
                 "the recording {at} cannot be made: {why}; name another directory with --record"
             ))
         })?;
-        Ok((path, file))
+        let direct = past_the_cache(&path);
+        Ok((path, file, direct))
     }
 
     /// Whether files can be made here: makes one, and removes it.
@@ -67,7 +69,7 @@ impl Shelf {
     /// # Errors
     /// They cannot.
     pub(super) fn try_out(&self) -> Result<(), Trouble> {
-        let (path, _) = self.create()?;
+        let (path, ..) = self.create()?;
         let _ = fs::remove_file(path);
         Ok(())
     }
@@ -106,7 +108,7 @@ mod tests {
         let names = ["n1-000009.rec", "n1-000010.rec", "n1-000008.rec", "n2-000001.rec", "notes", "n1-x.rec"];
         names.into_iter().for_each(put);
         let mut shelf = Shelf::open(&directory, NodeId(1), 350).unwrap();
-        let (path, _) = shelf.create().unwrap();
+        let (path, ..) = shelf.create().unwrap();
         assert!(path.ends_with("n1-000011.rec"), "{}", path.display());
         let left = || {
             let names = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name());

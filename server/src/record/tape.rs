@@ -1,10 +1,11 @@
 //! One recording on its way into its file, by a thread of its own.
 
+use super::pages::{self, PAGE, Pages};
 use super::shelf::Shelf;
 use crate::trouble::Trouble;
 use seedfast_core::recording::{End, MAGIC, Sink, seal};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,8 +15,10 @@ use tracing::{info, warn};
 
 /// So many bytes may wait for the thread before the recording ends: it is the memory that a slow disk can cost.
 const MOST_WAITING: u64 = 64 << 20;
-/// Room for the block that says why a recording ends.
-const LAST: u64 = 64;
+/// Room for the block that says why a recording ends, and for the rest of its page.
+const LAST: u64 = 64 + PAGE as u64;
+/// A block has so much room besides what stood in the one before: in front of it, and behind it to the end of its page.
+const AROUND: usize = 3 * PAGE;
 
 #[derive(Default)]
 struct Shared {
@@ -30,9 +33,13 @@ pub(super) struct Tape {
     limit: u64,
     /// How many bytes the recording has, with those that wait.
     length: u64,
+    /// Whether the file is written in whole pages.
+    paged: bool,
+    /// How many bytes stand in front of the next block.
+    front: usize,
     shared: Arc<Shared>,
     /// None once everything was handed over.
-    blocks: Option<Sender<Vec<u8>>>,
+    blocks: Option<Sender<Block>>,
     spare: Receiver<Vec<u8>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -43,16 +50,17 @@ impl Tape {
     /// # Errors
     /// Its file cannot be made, or no thread started.
     pub(super) fn begin(shelf: Shelf) -> Result<Tape, Trouble> {
-        let (path, file) = shelf.create()?;
-        Tape::into(path, file, shelf)
+        let (path, file, direct) = shelf.create()?;
+        Tape::into(path, file, direct, shelf)
     }
 
-    fn into(path: PathBuf, file: File, shelf: Shelf) -> Result<Tape, Trouble> {
+    fn into(path: PathBuf, file: File, direct: Option<File>, shelf: Shelf) -> Result<Tape, Trouble> {
         let limit = shelf.limit();
         let shared = Arc::new(Shared::default());
         let (blocks, written) = channel();
         let (give_back, spare) = channel();
-        let writer = Writer { file, shelf, number: 0, length: 0, shared: shared.clone(), give_back };
+        let (paged, file) = (direct.is_some(), Pages::new(file, direct));
+        let writer = Writer { file, shelf, number: 0, shared: shared.clone(), give_back };
         let name = path.display().to_string();
         let thread = Builder::new().name("recorder".into()).spawn(move || writer.run(&written, &name));
         let thread = thread.map_err(|why| {
@@ -60,11 +68,13 @@ impl Tape {
         })?;
         info!(file = %path.display(), "everything that this replica is told is recorded");
         let (blocks, thread) = (Some(blocks), Some(thread));
-        Ok(Tape { path, limit, length: MAGIC.len() as u64, shared, blocks, spare, thread })
+        let (length, front) = (MAGIC.len() as u64, 0);
+        Ok(Tape { path, limit, length, paged, front, shared, blocks, spare, thread })
     }
 
-    fn hand_over(&mut self, block: Vec<u8>) {
-        let bytes = block.len() as u64;
+    fn hand_over(&mut self, bytes: Vec<u8>) {
+        let block = Block { bytes, front: self.front };
+        let bytes = block.length();
         self.length += bytes;
         self.shared.waiting.fetch_add(bytes, Ordering::Relaxed);
         if let Some(blocks) = &self.blocks {
@@ -86,14 +96,22 @@ impl Tape {
 }
 
 impl Sink for Tape {
+    fn front(&self) -> usize {
+        self.front
+    }
+
     fn take(&mut self, block: &mut Vec<u8>) -> Result<(), End> {
-        if let Some(end) = self.refused(block.len() as u64) {
+        if let Some(end) = self.refused((block.len() - self.front) as u64) {
             let file = self.path.display();
             warn!(%file, "the recording of this life ends here: {end}");
             return Err(end);
         }
-        let spare = self.spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(block.capacity()));
+        let spare = self.spare.try_recv();
+        let spare = spare.unwrap_or_else(|_| Vec::with_capacity(block.capacity().max(block.len() + AROUND)));
         self.hand_over(std::mem::replace(block, spare));
+        if self.paged {
+            self.front = pages::front(block, self.length);
+        }
         Ok(())
     }
 
@@ -112,39 +130,56 @@ impl Drop for Tape {
     }
 }
 
+/// What is handed over.
+struct Block {
+    bytes: Vec<u8>,
+    /// Where in `bytes` it begins.
+    front: usize,
+}
+
+impl Block {
+    fn length(&self) -> u64 {
+        (self.bytes.len() - self.front) as u64
+    }
+}
+
 /// The thread's end.
 struct Writer {
-    file: File,
+    file: Pages,
     shelf: Shelf,
     number: u32,
-    length: u64,
     shared: Arc<Shared>,
     give_back: Sender<Vec<u8>>,
 }
 
 impl Writer {
-    fn run(mut self, blocks: &Receiver<Vec<u8>>, name: &str) {
-        let mut begun = self.write(&MAGIC);
+    fn run(mut self, blocks: &Receiver<Block>, name: &str) {
+        let mut begun = self.write(&mut MAGIC.to_vec(), 0);
         for mut block in blocks {
-            seal(&mut block, self.number);
+            let length = block.length();
+            let Block { bytes, front } = &mut block;
+            let front = *front;
+            seal(&mut bytes[front..], self.number);
             self.number += 1;
-            let written = std::mem::replace(&mut begun, Ok(())).and_then(|()| self.write(&block));
+            let written = std::mem::replace(&mut begun, Ok(())).and_then(|()| self.write(bytes, front));
             if let Err(why) = written {
                 warn!(file = name, "the recording cannot be written: {why}; it ends here");
                 self.shared.failed.store(true, Ordering::Relaxed);
                 // What the file holds of this block is a torn tail.
                 return;
             }
-            self.shared.waiting.fetch_sub(block.len() as u64, Ordering::Relaxed);
-            block.clear();
-            let _ = self.give_back.send(block);
+            self.shared.waiting.fetch_sub(length, Ordering::Relaxed);
+            let mut spare = block.bytes;
+            spare.clear();
+            let _ = self.give_back.send(spare);
         }
+        // If that fails, zeros stand behind the last block, as behind one that was never written.
+        let _ = self.file.end();
     }
 
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.length += bytes.len() as u64;
-        self.shelf.make_room(self.length)?;
-        self.file.write_all(bytes)
+    fn write(&mut self, bytes: &mut Vec<u8>, front: usize) -> io::Result<()> {
+        self.shelf.make_room(self.file.length_with(bytes.len() - front))?;
+        self.file.append(bytes, front)
     }
 }
 
@@ -161,7 +196,7 @@ mod tests {
     /// A tape that leads into `file`.
     fn tape(file: File) -> Tape {
         let shelf = Shelf::open(&std::env::temp_dir(), NodeId(63), u64::MAX).expect("it can be looked at");
-        Tape::into("nowhere".into(), file, shelf).expect("a thread can be started")
+        Tape::into("nowhere".into(), file, None, shelf).expect("a thread can be started")
     }
 
     /// Hands blocks over until one is refused; how many were taken, and why no more.

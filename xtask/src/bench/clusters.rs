@@ -64,6 +64,8 @@ pub(super) struct Spent {
     pub(super) commands: f64,
     pub(super) enters: f64,
     pub(super) cpu_us: f64,
+    /// The part of it that threads took which write recordings.
+    pub(super) recorder_us: f64,
 }
 
 impl Spent {
@@ -72,6 +74,7 @@ impl Spent {
             commands: self.commands - before.commands,
             enters: self.enters - before.enters,
             cpu_us: self.cpu_us - before.cpu_us,
+            recorder_us: self.recorder_us - before.recorder_us,
         }
     }
 }
@@ -122,7 +125,7 @@ impl Kv {
     /// What it has done so far, as its replicas tell and the kernel accounts for.
     pub(super) fn spent(&self) -> Verdict<Spent> {
         let leader = self.leader()?;
-        let mut spent = Spent { commands: 0.0, enters: 0.0, cpu_us: 0.0 };
+        let mut spent = Spent { commands: 0.0, enters: 0.0, cpu_us: 0.0, recorder_us: 0.0 };
         for to in (1..=NODES).map(clients) {
             let info = info(&to).unwrap_or_default();
             let number = |name: &str| {
@@ -135,6 +138,7 @@ impl Kv {
             }
         }
         spent.cpu_us = self.running.0.iter().map(|child| cpu_us(child.id())).sum();
+        spent.recorder_us = self.running.0.iter().map(|child| recorder_us(child.id())).sum();
         Ok(spent)
     }
 
@@ -156,6 +160,17 @@ fn cpu_us(process: u32) -> f64 {
     let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
     // In hundredths of a second (proc(5), `utime` and `stime`).
     (ticks(11) + ticks(12)) * 10_000.0
+}
+
+/// The processor time so far of a process's threads that write recordings.
+fn recorder_us(process: u32) -> f64 {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let time = |thread: std::fs::DirEntry| {
+        let file = |name| std::fs::read_to_string(thread.path().join(name)).ok();
+        file("comm").filter(|name| name.trim() == "recorder")?;
+        file("schedstat")?.split(' ').next()?.parse::<f64>().ok()
+    };
+    threads.filter_map(time).sum::<f64>() / 1000.0
 }
 
 /// What a replica tells of itself.

@@ -3,6 +3,7 @@
 
 mod clusters;
 mod figures;
+mod record;
 mod service;
 
 use crate::options::Options;
@@ -52,7 +53,7 @@ pub(crate) fn run(options: &Options) -> Verdict {
         bench.measure(runs, &mut figures)?;
     }
     if service {
-        service::measure(runs, &mut figures)?;
+        service::measure(runs, only, &mut figures)?;
     }
     let whole = only == SERVICE || BENCHES.iter().any(|bench| bench.name == only);
     let figures = figures.medians(|name| whole || name.starts_with(only));

@@ -7,10 +7,12 @@
 //! - `kv.commit_over_floor`: the median put of one client, over two round trips of sleeping processes and one data sync of
 //!   this disk; `kv.busy_over_floor`: replicas that spin, over round trips that spin
 //! - `kv.syscalls_per_command.64`: of all three replicas together, and `kv.cpu_us_per_put.N`: their processor time
+//! - `kv.record_...`: what [`record`] says
 //! - `machine.load`: how many wanted a processor; whoever shares the machine takes part in every figure
 
 use super::clusters::{Etcd, Kv};
 use super::figures::Figures;
+use super::record;
 use crate::{Verdict, shell};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -48,13 +50,23 @@ impl Programs {
     }
 }
 
-/// Measures everything `runs` times.
-pub(super) fn measure(runs: u64, figures: &mut Figures) -> Verdict {
+/// Measures everything `runs` times, or what recording costs alone if `only` names that.
+pub(super) fn measure(runs: u64, only: &str, figures: &mut Figures) -> Verdict {
     let programs = Programs::build()?;
     let place = shell::target().join("bench-service");
     let _ = std::fs::remove_dir_all(&place);
     shell::write(&place.join("probe"), "")?;
     let mut kv = Kv::format(&programs, &place)?;
+    if only.starts_with(record::FIGURES) {
+        for round in 1..=runs {
+            eprintln!("recording {round}/{runs}");
+            record::measure(&programs, &mut kv, &place, figures)?;
+            figures.add("machine.load", load());
+        }
+        let _ = std::fs::remove_dir_all(&place);
+        record::compare(figures);
+        return Ok(());
+    }
     let mut etcd = Etcd::start(&place)?;
     if etcd.is_none() {
         eprintln!(
@@ -93,11 +105,13 @@ pub(super) fn measure(runs: u64, figures: &mut Figures) -> Verdict {
         let told = puts(&programs, &kv.leader()?, "resp", 1, 1, &["--busy"])?;
         figures.add("kv.busy_p50_us.1", told["p50_us"]);
         kv.stop();
+        record::measure(&programs, &mut kv, &place, figures)?;
         figures.add("machine.load", load());
     }
     drop((kv, etcd));
     let _ = std::fs::remove_dir_all(&place);
     compare(figures);
+    record::compare(figures);
     Ok(())
 }
 
@@ -131,7 +145,7 @@ fn put_figures(who: &str, load: &str, told: &Told, figures: &mut Figures) {
     figures.add(&format!("{who}.put_errors.{load}"), told["errors"]);
 }
 
-fn puts(
+pub(super) fn puts(
     programs: &Programs,
     to: &str,
     speak: &str,
@@ -160,7 +174,7 @@ fn object(command: &mut Command) -> Verdict<Told> {
 }
 
 /// Requests a second of one test of `redis-benchmark`.
-fn pipelined(to: &str, test: &str, bytes: u32) -> Verdict<f64> {
+pub(super) fn pipelined(to: &str, test: &str, bytes: u32) -> Verdict<f64> {
     let port = to.rsplit(':').next().unwrap_or_default();
     let mut benchmark = shell::command("redis-benchmark");
     benchmark.args(["-p", port, "-P", "64", "-c", "50", "-n", REQUESTS, "-t", test, "--csv"]);
