@@ -36,4 +36,5 @@ pub use listener::RealListener;
 pub use options::Options;
 pub use runtime::{RealAlarm, RealRuntime, RealTask, ends_at_once, run};
 pub use stream::RealStream;
+pub use sys_os::open_more_files;
 pub use sys_ring::{Abilities, Counts};

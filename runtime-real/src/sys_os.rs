@@ -51,3 +51,24 @@ pub(crate) fn allocate(file: &File, length: u64) -> io::Result<()> {
         why => Err(io::Error::from_raw_os_error(why)),
     }
 }
+
+/// Lets this process have as many files open as the system allows it (`RLIMIT_NOFILE`: the soft limit becomes the hard
+/// one); how many that is.
+///
+/// # Errors
+/// What the system says; then it is as it was.
+pub fn open_more_files() -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is written before the call returns, and outlives it.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if limit.rlim_cur < limit.rlim_max {
+        limit.rlim_cur = limit.rlim_max;
+        // SAFETY: `limit` is only read, and outlives the call.
+        if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(limit.rlim_cur)
+}

@@ -9,8 +9,8 @@ use seedfast_core::runtime::Runtime;
 use seedfast_core::transport::{Counts, Watch};
 use seedfast_core::{Duration, NodeId, PeerSet};
 use seedfast_kv::server::Service;
-use seedfast_runtime_real::RealRuntime;
 use seedfast_runtime_real::device::Means;
+use seedfast_runtime_real::{RealRuntime, open_more_files};
 use std::fmt::{Display, Write};
 use std::rc::Rc;
 use tracing::{info, warn};
@@ -79,12 +79,14 @@ impl Overlook {
         let Some(standing) = seat.standing() else { return text.push_str("journal: is being read\n") };
         let (keys, bytes) = seat.store(|store| (store.len(), store.bytes()));
         let (size, most) = (size::print(identity.size), crate::format::limits(identity.size).total);
-        let Standing { promised, decided, applied, snapshot, first, digest, .. } = standing;
+        let Standing { promised, decided, applied, snapshot, first, digest, log_used, log_bytes, .. } =
+            standing;
         let _ = writeln!(text, "journal: {size}, {means}");
         let _ = writeln!(text, "promised: ballot {promised}");
         let _ = writeln!(text, "decided: below slot {}", decided.0);
         let _ = writeln!(text, "applied: below slot {}, digest {digest:016x}", applied.0);
         let _ = writeln!(text, "snapshot: below slot {}; the log begins with slot {}", snapshot.0, first.0);
+        let _ = writeln!(text, "log: {log_used} of {log_bytes} bytes in use");
         let _ = writeln!(text, "store: {keys} keys, {bytes} of at most {most} bytes");
         let _ = writeln!(text, "peers heard: {}", mesh.heard().len());
         if standing.amnesiac {
@@ -101,6 +103,8 @@ impl Overlook {
         if let Some(standing) = standing {
             line(text, "snapshot_slot", standing.snapshot.0);
             line(text, "log_first_slot", standing.first.0);
+            line(text, "log_used_bytes", standing.log_used);
+            line(text, "log_free_bytes", standing.log_bytes - standing.log_used);
         }
     }
 
@@ -152,11 +156,17 @@ impl Overlook {
             );
         };
         if let Some(standing) = self.0.seat.standing() {
-            let gauges: [(&str, &str, u64); 6] = [
+            let gauges: [(&str, &str, u64); 8] = [
                 ("ballot_round", "The round of the highest ballot promised.", standing.promised.round()),
                 ("decided_slots", "Below this slot, everything is known to be decided.", standing.decided.0),
                 ("applied_slots", "Below this slot, everything is applied.", standing.applied.0),
                 ("snapshot_slot", "The slot of the durable snapshot.", standing.snapshot.0),
+                ("log_used_bytes", "Bytes of the journal's log in use.", standing.log_used),
+                (
+                    "log_free_bytes",
+                    "Bytes of the journal's log that are free; a snapshot frees more.",
+                    standing.log_bytes - standing.log_used,
+                ),
                 ("log_slots", "Slots held as a log.", standing.decided.0.saturating_sub(standing.first.0)),
                 (
                     "learns_only",
@@ -250,7 +260,7 @@ impl Overlook {
         self.0.seat.standing().map(|standing| standing.snapshot)
     }
 
-    /// Says how the replica is served, and what this machine lacks.
+    /// Says how the replica is served, and what this machine lacks. What it has and does not give by itself is asked for.
     pub(crate) fn introduce(&self, clients: &str, peers: &str) {
         let Parts { runtime, means, identity, .. } = &*self.0;
         let standing = match identity.standing {
@@ -291,20 +301,17 @@ impl Overlook {
         for (_, what) in lacks.into_iter().filter(|(has, _)| !has) {
             warn!("this machine does without {what}: the slower way is taken");
         }
-        if let Some(files) = open_files().filter(|files| *files < FEW_FILES) {
-            warn!(
-                files,
-                "this process may open few files, and each client is one: raise the limit (ulimit -n)"
-            );
+        match open_more_files() {
+            Ok(FEW_FILES..) => {}
+            Ok(files) => {
+                warn!(
+                    files,
+                    "this process may open few files, and each client is one: raise the limit (ulimit -Hn)"
+                )
+            }
+            Err(why) => warn!("how many files may be open, and so how many clients, stays as it is: {why}"),
         }
     }
-}
-
-/// How many files this process may have open, if the kernel says so.
-fn open_files() -> Option<u64> {
-    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
-    let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
-    line.split_whitespace().nth(3)?.parse().ok()
 }
 
 fn lead(leader: Option<NodeId>, me: NodeId) {

@@ -149,3 +149,51 @@ fn pipelines_of_many_clients_are_answered_in_order() {
         assert!(attempt < 20, "leaders never stay");
     }
 }
+
+#[test]
+fn a_replica_says_how_full_the_log_of_its_journal_is() {
+    let cluster = Cluster::start(1);
+    let room = || {
+        let info = cluster.ask(&["INFO", "persistence"]);
+        let figure = |name: &str| {
+            let line = info.lines().find_map(|line| line.strip_prefix(name)).expect(name);
+            line.trim().parse::<u64>().expect("a number")
+        };
+        (figure("log_used_bytes:"), figure("log_free_bytes:"))
+    };
+    let (used, free) = room();
+    let large = "x".repeat(100_000);
+    for number in 0..20 {
+        assert_eq!(cluster.ask(&["SET", &format!("large{number}"), &large]), "OK");
+    }
+    let (full, left) = room();
+    assert!(full >= used + 1_000_000, "a snapshot of its own may have freed some: {used}, {full}");
+    assert_eq!(full + left, used + free);
+    let (_, metrics) = get(cluster.nodes[0].metrics, "/metrics").expect("it runs");
+    let figure = |name: &str| metrics.lines().find_map(|line| line.strip_prefix(name)?.parse::<u64>().ok());
+    let figures = (figure("seedfast_log_used_bytes "), figure("seedfast_log_free_bytes "));
+    assert_eq!(figures.0.zip(figures.1).map(|(used, free)| used + free), Some(full + left), "{metrics}");
+}
+
+#[test]
+fn a_replica_may_have_as_many_clients_as_the_system_allows_it() {
+    let cluster = Cluster::formatted(1);
+    let limits = |text: &str| {
+        let line = text.lines().find(|line| line.starts_with("Max open files")).expect("it is there");
+        let words: Vec<String> = line.split_whitespace().skip(3).take(2).map(str::to_owned).collect();
+        (words[0].clone(), words[1].clone())
+    };
+    let data = &cluster.nodes[0].data;
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "ulimit -Sn 100 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_seedfast-kv")]);
+    shell.args(["serve", "--id", "1", "--cluster", &cluster.list, "--data", data, "--log", "off"]);
+    let mut child = shell.spawn().expect("a shell");
+    let of_child = std::path::PathBuf::from(format!("/proc/{}/limits", child.id()));
+    let raised = until("a replica that serves", || {
+        let serves = ask(cluster.nodes[0].clients, &["PING"]).is_ok();
+        serves.then(|| limits(&std::fs::read_to_string(&of_child).expect("it runs")))
+    });
+    child.kill().expect("it is ours");
+    child.wait().expect("it is ours");
+    assert_eq!(raised.0, raised.1, "the soft limit is the hard one");
+}

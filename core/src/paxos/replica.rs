@@ -56,6 +56,10 @@ pub struct Standing {
     pub snapshot: Slot,
     /// The first slot that is still held as a log.
     pub first: Slot,
+    /// How many bytes of the journal's log are in use, from its oldest segment on ...
+    pub log_used: u64,
+    /// ... and how many it has.
+    pub log_bytes: u64,
 }
 
 impl<M: StateMachine> Replica<M> {
@@ -90,6 +94,7 @@ impl<M: StateMachine> Replica<M> {
             Role::Leader(leadership) => Some(leadership.ballot),
             _ => None,
         };
+        let (log_used, log_bytes) = engine.journal.journal().log_used();
         Some(Standing {
             leads,
             promised: engine.promised,
@@ -99,6 +104,8 @@ impl<M: StateMachine> Replica<M> {
             amnesiac: engine.amnesiac,
             snapshot: engine.keeper.durable,
             first: engine.log.first(),
+            log_used,
+            log_bytes,
         })
     }
 
