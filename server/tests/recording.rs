@@ -48,6 +48,11 @@ fn what_replicas_record_is_lived_again_after_a_clean_end_and_after_kill_9() {
     for number in 0..100 {
         assert_eq!(cluster.ask(&["SET", &format!("key {number}"), &value]), "OK");
     }
+    // What is younger than a tenth of a second dies with the process.
+    let length = |path: &PathBuf| fs::metadata(path).map_or(0, |found| found.len());
+    until("the recordings", || {
+        recordings(&directory).iter().all(|path| length(path) > 100 * 256).then_some(())
+    });
     let leader = cluster.leader();
     cluster.kill(leader);
     for number in 0..50 {
