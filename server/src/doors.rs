@@ -2,11 +2,11 @@
 
 use crate::cluster::Address;
 use crate::trouble::Trouble;
-use seedfast_core::Duration;
 use seedfast_core::runtime::clients::Clients;
 use seedfast_core::runtime::race::race;
 use seedfast_core::runtime::{Error, Listener, Runtime, Task, accept};
-use seedfast_kv::native;
+use seedfast_core::{Duration, GroupId};
+use seedfast_kv::native::{self, Guests};
 use seedfast_kv::server::{self, Service};
 use seedfast_runtime_real::{RealListener, RealRuntime};
 use std::future::Future;
@@ -68,7 +68,10 @@ pub(crate) fn unheard(whom: &str, address: &str, why: &Error) -> Trouble {
 }
 
 /// The doors to clients, as long as they are open.
-pub(crate) struct Doors(Vec<RealTask>);
+pub(crate) struct Doors {
+    tasks: Vec<RealTask>,
+    guests: Guests,
+}
 
 impl Doors {
     /// Opens the door to clients of RESP.
@@ -81,7 +84,8 @@ impl Doors {
         let (service, clients) = (service.clone(), clients.clone());
         let attend =
             move |stream| -> Visit { Box::pin(server::serve(service.clone(), stream, clients.connect())) };
-        Doors(vec![welcome(runtime, "a client", listener, attend)])
+        let tasks = vec![welcome(runtime, "a client", listener, attend)];
+        Doors { tasks, guests: Guests::default() }
     }
 
     /// Opens one to native clients.
@@ -89,14 +93,14 @@ impl Doors {
         &mut self,
         runtime: &RealRuntime,
         listener: RealListener,
-        service: &Service,
+        group: GroupId,
         clients: &Clients,
     ) {
-        let (host, group, clients) = (runtime.clone(), service.settings().group, clients.clone());
+        let (host, clients, guests) = (runtime.clone(), clients.clone(), self.guests.clone());
         let attend = move |stream| -> Visit {
-            Box::pin(native::serve(host.clone(), stream, clients.connect(), group))
+            Box::pin(native::serve(host.clone(), stream, clients.connect(), group, guests.clone()))
         };
-        self.0.push(welcome(runtime, "a native client", listener, attend));
+        self.tasks.push(welcome(runtime, "a native client", listener, attend));
     }
 
     /// Opens one to those who watch over the node; it stays open to the end.
@@ -112,9 +116,14 @@ impl Doors {
         welcome(runtime, "a watcher", listener, attend);
     }
 
+    /// The native clients who came in.
+    pub(crate) fn guests(&self) -> Guests {
+        self.guests.clone()
+    }
+
     /// Nobody new comes in.
     pub(crate) fn close(self) {
-        self.0.into_iter().for_each(Task::cancel);
+        self.tasks.into_iter().for_each(Task::cancel);
     }
 }
 

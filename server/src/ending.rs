@@ -40,6 +40,8 @@ pub(crate) async fn farewell(
     doors: Doors,
     stop: Stop,
 ) {
+    let guests = doors.guests();
+    let connected = || service.connected() + guests.connected();
     let told = async {
         if let Err(why) = asked(runtime.clone(), with_parent).await {
             error!("this replica cannot be asked to end: {why}");
@@ -48,20 +50,21 @@ pub(crate) async fn farewell(
     };
     match race(&runtime, told, renewal).await {
         Either::First(()) => {
-            info!(clients = service.connected(), "the replica was asked to end: it answers what it owes");
+            info!(clients = connected(), "the replica was asked to end: it answers what it owes");
         }
         // Whoever asks from now on is noticed before the next life begins.
         Either::Second(()) => {
             next.set(Next::Life);
-            info!(clients = service.connected(), "the replica restarts, so that it is recorded again");
+            info!(clients = connected(), "the replica restarts, so that it is recorded again");
         }
     }
     doors.close();
     service.stop();
+    guests.stop();
     let until = runtime.now().monotonic + FAREWELL;
-    while service.connected() > 0 {
+    while connected() > 0 {
         if runtime.now().monotonic >= until {
-            warn!(clients = service.connected(), "these clients were still owed answers");
+            warn!(clients = connected(), "these clients were still owed answers");
             break;
         }
         runtime.sleep(runtime.now().monotonic + GLANCE).await;

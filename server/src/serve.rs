@@ -146,7 +146,7 @@ async fn node(runtime: RealRuntime, options: cli::Serve, identity: Identity) -> 
     let stop = Stop::default();
     let mut doors = Doors::open(&runtime, listener, &service, &clients);
     if let Some(listener) = native {
-        doors.native(&runtime, listener, &service, &clients);
+        doors.native(&runtime, listener, GROUP, &clients);
     }
     if let Some(listener) = watchers {
         Doors::watchers(&runtime, listener, &service);

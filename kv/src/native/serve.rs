@@ -1,6 +1,7 @@
 //! One native client's stream, from a node's side.
 
 use super::frame::{find_request, put_answer};
+use super::guests::Guests;
 use alloc::vec::Vec;
 use core::future::poll_fn;
 use core::task::Poll;
@@ -19,18 +20,27 @@ const READ: usize = 16 << 10;
 /// How many spare buffers a connection keeps: its answers' for its requests.
 const SPARE: usize = 256;
 
-/// Carries requests of one stream to `group` and their answers back, until either end is done with it.
-pub async fn serve<R: Runtime>(runtime: R, mut stream: impl Stream, connection: Connection, group: GroupId) {
+/// Carries requests of one stream to `group` and their answers back, until either end is done with it, or the node
+/// [stops](Guests::stop): then it takes nothing more, and ends once everything that was taken is answered.
+pub async fn serve<R: Runtime>(
+    runtime: R,
+    mut stream: impl Stream,
+    connection: Connection,
+    group: GroupId,
+    guests: Guests,
+) {
+    let guest = guests.enter();
     let (mut came, mut answers, mut out) = (Vec::new(), Vec::new(), Vec::new());
     let mut pool = Pool::new(SPARE);
-    let mut ended = false;
+    let (mut ended, mut owed) = (false, 0);
     loop {
+        let stopping = guests.is_stopping();
         let mut taken = 0;
         // Not one more request than may be under way, nor for a client that does not take its answers.
-        while connection.has_room() && stream.backlog() < BACKLOG {
+        while !stopping && connection.has_room() && stream.backlog() < BACKLOG {
             match find_request(&came[taken..], &mut pool) {
                 Ok(Some((request, length))) => {
-                    taken += length;
+                    (taken, owed) = (taken + length, owed + 1);
                     connection.request(group, request.session, request.sequence, request.bytes);
                 }
                 Ok(None) => break,
@@ -38,9 +48,17 @@ pub async fn serve<R: Runtime>(runtime: R, mut stream: impl Stream, connection: 
             }
         }
         came.drain(..taken);
-        let reads = !ended && connection.has_room() && stream.backlog() < BACKLOG;
+        if stopping && owed == 0 {
+            let _ = poll_fn(|cx| stream.poll_flush(cx)).await;
+            return stream.close();
+        }
+        let reads = !stopping && connection.has_room() && stream.backlog() < BACKLOG;
         let answered = poll_fn(|cx| connection.poll_answers(cx, &mut answers));
         let moved = poll_fn(|cx| {
+            guest.remember(cx);
+            if guests.is_stopping() != stopping {
+                return Poll::Ready(Ok(false));
+            }
             if reads {
                 return stream.poll_read(cx, &mut came, READ).map(|read| read.map(|count| count == 0));
             }
@@ -51,6 +69,7 @@ pub async fn serve<R: Runtime>(runtime: R, mut stream: impl Stream, connection: 
         });
         match race(&runtime, answered, moved).await {
             Either::First(()) => {
+                owed -= answers.len();
                 for answer in answers.drain(..) {
                     put_answer(&mut out, &answer);
                     pool.recycle(answer);

@@ -7,7 +7,7 @@ use seedfast_core::runtime::clients::Clients;
 use seedfast_core::runtime::drive::{Ended, Ports, Stop, Tap, drive};
 use seedfast_core::runtime::{Listener, Membership, Runtime, accept};
 use seedfast_core::{NodeId, Process, Start};
-use seedfast_kv::native;
+use seedfast_kv::native::{self, Guests};
 use seedfast_kv::server::{self, Limits, Member, Service, Settings};
 use std::rc::Rc;
 
@@ -65,7 +65,7 @@ pub async fn serve<R: Runtime>(
     let clients = Clients::new(UNDER_WAY);
     let (host, meeting) = (runtime.clone(), clients.clone());
     runtime.spawn(welcome(listener, move |stream| {
-        host.spawn(native::serve(host.clone(), stream, meeting.connect(), GROUP));
+        host.spawn(native::serve(host.clone(), stream, meeting.connect(), GROUP, Guests::default()));
     }));
     let clock = runtime.clone();
     let service = Service::new(settings(&start, nodes), move || clock.now());

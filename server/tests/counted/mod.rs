@@ -122,7 +122,13 @@ async fn replica(runtime: RealRuntime, plan: Plan) {
     let (host, shared) = (runtime.clone(), clients.clone());
     runtime.spawn(async move {
         while let Ok(stream) = accept(&mut door).await {
-            host.spawn(native::serve(host.clone(), stream, shared.connect(), GROUP));
+            host.spawn(native::serve(
+                host.clone(),
+                stream,
+                shared.connect(),
+                GROUP,
+                native::Guests::default(),
+            ));
         }
     });
     runtime.spawn(server::watch(runtime.alarm(), clients.clone(), service, server::watch::PERIOD));
