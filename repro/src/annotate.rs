@@ -4,7 +4,7 @@
 //! escaped as its documentation says; a line cannot end before its end.
 
 use crate::campaign::Findings;
-use crate::report::{Again, Saved};
+use crate::report::{Again, Saved, saved_of};
 use crate::text::count;
 
 /// A runner shows so many errors of a step and forgets the others.
@@ -32,7 +32,8 @@ pub(crate) fn lines(findings: &Findings, saved: &Saved, missing: &[String], agai
     }
     if let Some(stuck) = &findings.stuck {
         let scenario = stuck.scenario.name();
-        let line = again.line(scenario, stuck.seed, None);
+        let path = saved_of(stuck.bundle.as_deref(), saved);
+        let line = again.line(scenario, stuck.seed, path);
         found.push((format!("{scenario}: seed {} does not end", stuck.seed), format!("replay it: {line}")));
     }
     for ((scenario, invariant), signature) in &findings.signatures {

@@ -134,9 +134,17 @@ impl Bundle {
 
     /// The file's name: the scenario and the seed.
     pub fn file_name(&self) -> String {
-        let scenario: String =
-            self.scenario.chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { '_' }).collect();
-        format!("{scenario}-{}.repro", self.seed)
+        format!("{}-{}.repro", self.scenario_in_names(), self.seed)
+    }
+
+    /// What the file of a schedule that was bred is called, without `.repro`: it is not the one that its seed draws, and
+    /// must not be taken for it, nor for another one that was bred under the same seed.
+    pub(crate) fn bred_stem(&self) -> String {
+        format!("{}-guided-{}", self.scenario_in_names(), self.plan_hash)
+    }
+
+    fn scenario_in_names(&self) -> String {
+        self.scenario.chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { '_' }).collect()
     }
 
     /// The file's text.

@@ -4,6 +4,7 @@
 //! failed (unless told to keep going), so that `--jobs 1` and `--jobs 8` find the same failure and the same sums.
 
 use crate::board::{Board, Item};
+use crate::bundle::Bundle;
 use crate::collect::Collector;
 use crate::rerun::Mismatch;
 use crate::seeds::Span;
@@ -125,7 +126,7 @@ mod listed {
 pub const EXAMPLES: usize = 3;
 
 /// A seed that never came to an end.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Stuck {
     /// The scenario.
     pub scenario: &'static dyn Scenario,
@@ -133,6 +134,8 @@ pub struct Stuck {
     pub seed: u64,
     /// How long it had been running.
     pub after: Duration,
+    /// The schedule, if it may not be the one that the seed draws.
+    pub bundle: Option<Arc<Bundle>>,
 }
 
 /// What a campaign found.
@@ -200,7 +203,7 @@ pub struct Moment<'a> {
     /// Whether nothing follows.
     pub is_end: bool,
     /// The seed for whose sake it ended, if one did not.
-    pub stuck: Option<Stuck>,
+    pub stuck: Option<&'a Stuck>,
 }
 
 /// How far a campaign is.
@@ -229,7 +232,19 @@ pub enum Stopped {
         at: Option<(&'static str, u64)>,
         /// The panic's message and place.
         message: String,
+        /// The schedule, if it may not be the one that the seed draws.
+        bundle: Option<Arc<Bundle>>,
     },
+}
+
+impl Stopped {
+    /// The same, if it is a panic, over the schedule of `of`.
+    pub(crate) fn of_schedule(mut self, of: Option<Arc<Bundle>>) -> Self {
+        if let Stopped::Panicked { bundle, .. } = &mut self {
+            *bundle = of;
+        }
+        self
+    }
 }
 
 impl Campaign {
@@ -292,7 +307,7 @@ impl Campaign {
                 ticked = Instant::now();
                 tick(&collector.progress(elapsed()));
                 keep(&Moment { sums: &collector.sums, wall: elapsed(), is_end: false, stuck: None });
-                collector.stuck = self.stuck(&board, jobs);
+                collector.stuck = self.stuck(&board, jobs).map(|(_, stuck)| stuck);
                 if collector.stuck.is_some() {
                     board.close();
                     break;
@@ -301,18 +316,18 @@ impl Campaign {
         }
         let (sums, stuck) = (collector.sums, collector.stuck);
         let wall = elapsed();
-        keep(&Moment { sums: &sums, wall, is_end: true, stuck });
+        keep(&Moment { sums: &sums, wall, is_end: true, stuck: stuck.as_ref() });
         let names: Vec<_> = self.scenarios.iter().map(|scenario| scenario.name()).collect();
         Ok(Findings::of(&names, sums, stuck, wall).with_unreached(&self.scenarios))
     }
 
     /// The lowest seed that is being run, if it has been running for too long. A higher one waits its turn, so that
     /// the seed that is named does not depend on which worker was faster.
-    pub(crate) fn stuck(&self, board: &Board, jobs: usize) -> Option<Stuck> {
+    pub(crate) fn stuck(&self, board: &Board, jobs: usize) -> Option<(Item, Stuck)> {
         let lowest = (0..jobs).filter_map(|worker| board.doing(worker)).min_by_key(|(item, _)| item.index);
-        let (Item { scenario, seed, .. }, since) = lowest?;
-        let after = since.elapsed();
-        (after > self.watchdog).then_some(Stuck { scenario, seed, after })
+        let (item, since) = lowest?;
+        let (Item { scenario, seed, .. }, after) = (item, since.elapsed());
+        (after > self.watchdog).then_some((item, Stuck { scenario, seed, after, bundle: None }))
     }
 }
 

@@ -266,7 +266,7 @@ pub(crate) struct Shrink {
     pub(crate) what: String,
     /// The seed, after a scenario
     pub(crate) seed: Option<String>,
-    /// Where the small bundle is written [default: SCENARIO-SEED-shrunk.repro]
+    /// Where the small bundle is written [default: SCENARIO-SEED-shrunk.repro; that of a bred schedule keeps its name]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Stop after this time, with the simplest that was found

@@ -81,6 +81,7 @@ impl<'a> Collector<'a> {
                 return Err(Stopped::Panicked {
                     at: item.map(|item| (item.scenario.name(), item.seed)),
                     message,
+                    bundle: None,
                 });
             }
         };

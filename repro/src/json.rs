@@ -5,7 +5,7 @@ use crate::campaign::{Findings, Stuck};
 use crate::guide::Bred;
 use crate::identity::Identity;
 use crate::merge::Merged;
-use crate::report::{Again, Saved};
+use crate::report::{Again, Saved, saved_of};
 use crate::run::Setting;
 use crate::seeds::Span;
 use crate::shrink::{self, Small};
@@ -96,10 +96,14 @@ fn object(findings: &Findings, saved: &Saved, again: Again<'_>) -> Map<String, V
             "first": one.difference.as_ref().map(|difference| &difference.first),
             "second": one.difference.as_ref().map(|difference| &difference.second),
         })).collect::<Vec<_>>(),
-        "stuck": findings.stuck.map(|Stuck { scenario, seed, after }| json!({
-            "scenario": scenario.name(), "seed": seed, "seconds": after.as_secs_f64(),
-            "replay": again.command(scenario.name(), seed, None),
-        })),
+        "stuck": findings.stuck.as_ref().map(|Stuck { scenario, seed, after, bundle }| {
+            let path = saved_of(bundle.as_deref(), saved);
+            json!({
+                "scenario": scenario.name(), "seed": seed, "seconds": after.as_secs_f64(),
+                "bundle": path,
+                "replay": again.command(scenario.name(), *seed, path),
+            })
+        }),
         "scenarios": findings.scenarios.iter().map(|(name, sums)| {
             let mut object = tally(sums, findings.wall);
             object.insert("scenario".to_owned(), json!(name));

@@ -95,7 +95,7 @@ fn holds(findings: &Findings, saved: &Saved, name: &str, tally: &Tally, again: A
     if let Some(stuck) = stuck {
         short.push(format!("seed {} does not end", stuck.seed));
         kinds.push("stuck");
-        screens.push_str(&report::stuck(stuck, Paint(false), again));
+        screens.push_str(&report::stuck(stuck, saved, Paint(false), again));
     }
     match short.is_empty() {
         true if tally.seeds == 0 => Outcome::Skipped("no seed of it was run".to_owned()),

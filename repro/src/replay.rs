@@ -8,7 +8,7 @@ use crate::files;
 use crate::identity::Identity;
 use crate::panics::quietly;
 use crate::recorded::{Found, Recorded};
-use crate::report::{self, Again};
+use crate::report::{self, Again, Saved};
 use crate::rerun::{self, Difference, Mismatch, Reference, Subject};
 use crate::scenarios::{self, printed};
 use crate::seeds;
@@ -64,8 +64,8 @@ pub(crate) fn replay(
     let plan = case.plan.clone();
     let ran = guarded(options.watchdog, move || run(scenario, seed, &plan, collect, until))?;
     let Some(replayed) = ran else {
-        let stuck = crate::campaign::Stuck { scenario, seed, after: options.watchdog };
-        printed(console, &report::stuck(&stuck, paint, again))?;
+        let stuck = crate::campaign::Stuck { scenario, seed, after: options.watchdog, bundle: None };
+        printed(console, &report::stuck(&stuck, &Saved::new(), paint, again))?;
         return Ok(1);
     };
     let replayed = replayed?;

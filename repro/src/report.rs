@@ -1,6 +1,6 @@
 //! What a campaign says to people: a summary, one screen for each kind of failure, one line of verdict.
 
-use crate::bundle;
+use crate::bundle::{self, Bundle};
 use crate::campaign::{Campaign, Findings, Signature, Stuck};
 use crate::duration::human;
 use crate::identity::{self, Identity};
@@ -207,15 +207,22 @@ pub(crate) fn failures_as(findings: &Findings, saved: &Saved, paint: Paint, agai
         let mut of_scenario = findings.mismatches.iter().filter(|one| one.scenario == *scenario);
         let Some(first) = of_scenario.next() else { continue };
         text.push_str(&mismatch(first, paint, again));
-        let others: Vec<u64> = of_scenario.take(OTHERS).map(|one| one.seed).collect();
-        if !others.is_empty() {
-            let others = with_more(&others, tally.rerun_mismatches - 1);
-            let _ = writeln!(text, "  so did two runs of {others}");
+        let others: Vec<String> = of_scenario.take(OTHERS).map(|one| one.seed.to_string()).collect();
+        match again {
+            Again::Bundle if !others.is_empty() => {
+                let others = count(tally.rerun_mismatches - 1, "more schedule");
+                let _ = writeln!(text, "  so did two runs of {others}");
+            }
+            _ if !others.is_empty() => {
+                let others = with_more(&others, tally.rerun_mismatches - 1, "seed");
+                let _ = writeln!(text, "  so did two runs of {others}");
+            }
+            _ => {}
         }
         text.push('\n');
     }
     if let Some(stuck) = &findings.stuck {
-        text.push_str(&self::stuck(stuck, paint, again));
+        text.push_str(&self::stuck(stuck, saved, paint, again));
     }
     for signature in findings.signatures.values() {
         text.push_str(&failure(signature, saved, paint, again));
@@ -226,14 +233,18 @@ pub(crate) fn failures_as(findings: &Findings, saved: &Saved, paint: Paint, agai
 /// How many further seeds of a kind are named.
 const OTHERS: usize = 2;
 
-/// The seeds by number, and how many of `all` there are beyond them: `seeds 7, 8 and 998 more`.
-fn with_more(seeds: &[u64], all: u64) -> String {
-    let named: Vec<String> = seeds.iter().map(u64::to_string).collect();
-    let noun = if all == 1 { "seed" } else { "seeds" };
-    match all.saturating_sub(seeds.len() as u64) {
-        0 => format!("{noun} {}", named.join(", ")),
-        more => format!("{noun} {} and {} more", named.join(", "), grouped(more)),
+/// What they are called, and how many of `all` there are beyond them: `seeds 7, 8 and 998 more`.
+fn with_more(named: &[String], all: u64, noun: &str) -> String {
+    let plural = if all == 1 { "" } else { "s" };
+    match all.saturating_sub(named.len() as u64) {
+        0 => format!("{noun}{plural} {}", named.join(", ")),
+        more => format!("{noun}{plural} {} and {} more", named.join(", "), grouped(more)),
     }
+}
+
+/// Where `bundle` was written, if it was.
+pub(crate) fn saved_of<'a>(bundle: Option<&Bundle>, saved: &'a Saved) -> Option<&'a PathBuf> {
+    saved.get(&bundle?.plan_hash)
 }
 
 /// One screen: what broke, what came before it, how to see it again.
@@ -265,8 +276,17 @@ pub(crate) fn failure(signature: &Signature, saved: &Saved, paint: Paint, again_
         text.push_str("  unreliable   the bundle is: a replay of it may show something else, or nothing\n");
     }
     if !others.is_empty() {
-        let seeds: Vec<u64> = others.iter().map(|other| other.seed).collect();
-        let _ = writeln!(text, "  the same broke in {}", with_more(&seeds, signature.seeds - 1));
+        let all = signature.seeds - 1;
+        let others = if matches!(again_by, Again::Bundle) {
+            // The seeds of schedules that were bred bring nothing back.
+            let paths = others.iter().filter_map(|other| saved.get(&other.bundle.plan_hash));
+            let paths: Vec<String> = paths.map(|path| path.display().to_string()).collect();
+            if paths.is_empty() { count(all, "more schedule") } else { with_more(&paths, all, "bundle") }
+        } else {
+            let seeds: Vec<String> = others.iter().map(|other| other.seed.to_string()).collect();
+            with_more(&seeds, all, "seed")
+        };
+        let _ = writeln!(text, "  the same broke in {others}");
     }
     let quickest = &signature.quickest;
     if quickest.bundle.plan_hash != bundle.plan_hash {
@@ -370,25 +390,28 @@ pub(crate) fn mismatch(mismatch: &Mismatch, paint: Paint, again: Again<'_>) -> S
 }
 
 /// A seed that never came to an end.
-pub(crate) fn stuck(stuck: &Stuck, paint: Paint, again: Again<'_>) -> String {
+pub(crate) fn stuck(stuck: &Stuck, saved: &Saved, paint: Paint, again: Again<'_>) -> String {
     let (scenario, seed) = (stuck.scenario.name(), stuck.seed);
     format!(
         "{}  {scenario}, seed {seed}\n\n  it has been running for {}, which the watchdog takes for a turn that loops \
          for ever\n  (--watchdog TIME gives a seed more)\n\n{}\n",
         paint.bad("STUCK"),
         human(stuck.after.as_nanos()),
-        how_to_replay(scenario, seed, None, paint, again)
+        how_to_replay(scenario, seed, saved_of(stuck.bundle.as_deref(), saved), paint, again)
     )
 }
 
 /// A panic that was no process's.
-pub(crate) fn harness_panic(at: Option<(&'static str, u64)>, message: &str) -> String {
+pub(crate) fn harness_panic(
+    at: Option<(&'static str, u64)>,
+    message: &str,
+    again: Again<'_>,
+    path: Option<&PathBuf>,
+) -> String {
     let line = match at {
         Some((scenario, seed)) => {
-            format!(
-                " while it ran scenario `{scenario}`, seed {seed}:\n  {} replay {scenario} {seed}\n",
-                identity::invocation()
-            )
+            let line = again.line(scenario, seed, path);
+            format!(" while it ran scenario `{scenario}`, seed {seed}:\n  {line}\n")
         }
         None => "\n".to_owned(),
     };

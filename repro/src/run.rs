@@ -5,7 +5,7 @@ use crate::campaign::{Campaign, Moment, Progress, Signatures, Stopped};
 use crate::cli::{self, Run};
 use crate::duration::human;
 use crate::files;
-use crate::guide::{self, Search};
+use crate::guide::{self, Guided, Search};
 use crate::identity::Identity;
 use crate::json;
 use crate::progress::Meter;
@@ -80,31 +80,34 @@ pub(crate) fn run(
         Some(search) => {
             let mut keep = |moment: &Moment<'_>, search: &dyn Fn() -> Search| keep(moment, Some(search));
             let found = guide::run(campaign, search, sums, before, &mut tick, &mut keep);
-            found.map(|(findings, bred)| (findings, Some(bred)))
+            found.map(|Guided { findings, bred, trouble }| (findings, Some(bred), trouble))
         }
         None => {
             let found = campaign.go_on(sums, before, &mut tick, &mut |moment| keep(moment, None));
-            found.map(|findings| (findings, None))
+            found.map(|findings| (findings, None, None))
         }
     };
     meter.clear();
-    let (findings, bred) = match result {
+    let again = if setting.is_guided { Again::Bundle } else { Again::Seed };
+    let (findings, bred, of_corpus) = match result {
         Ok(found) => found,
         Err(Stopped::Trouble(trouble)) => return Err(trouble),
-        Err(Stopped::Panicked { at, message }) => {
+        Err(Stopped::Panicked { at, message, bundle }) => {
+            bundle.iter().for_each(|bundle| shelf.put(bundle));
+            let path = report::saved_of(bundle.as_deref(), &shelf.saved);
             // Not a verdict but a bug of the harness: it leaves as the panic that it is.
-            console.note(&report::harness_panic(at, &message));
+            console.note(&report::harness_panic(at, &message, again, path));
             panic!("{message}");
         }
     };
     shelf.put_all(&findings.signatures);
+    findings.stuck.iter().filter_map(|stuck| stuck.bundle.as_ref()).for_each(|bundle| shelf.put(bundle));
     let Shelf { saved, trouble, .. } = shelf;
-    let trouble = trouble.or(book.and_then(|book| book.trouble));
+    let trouble = trouble.or(book.and_then(|book| book.trouble)).or(of_corpus);
     let small = match options.no_shrink {
         true => Vec::new(),
-        false => shrink::campaign(campaign, &findings, directory, console),
+        false => shrink::campaign(&setting, &findings, directory, console),
     };
-    let again = if setting.is_guided { Again::Bundle } else { Again::Seed };
     let failures = report::failures_as(&findings, &saved, console.paint(), again);
     if options.json {
         console.note(&report::failures_as(&findings, &saved, crate::text::Paint(false), again));
@@ -221,12 +224,7 @@ impl<'a> Shelf<'a> {
             return;
         }
         let directory = self.directory;
-        // A schedule that was bred is not the one that its seed draws, and must not be taken for it.
-        let name = if self.is_guided {
-            format!("{}-guided-{}.repro", bundle.scenario, bundle.plan_hash)
-        } else {
-            bundle.file_name()
-        };
+        let name = if self.is_guided { format!("{}.repro", bundle.bred_stem()) } else { bundle.file_name() };
         let path: PathBuf = directory.join(name);
         let written = std::fs::create_dir_all(directory)
             .map_err(|error| {

@@ -142,7 +142,7 @@ impl Kept {
     pub(crate) fn stuck(&self, scenarios: &[&'static dyn Scenario]) -> Option<Stuck> {
         let KeptStuck { scenario, seed, after_nanos } = self.stuck.as_ref()?;
         let scenario = scenarios.iter().copied().find(|one| one.name() == *scenario)?;
-        Some(Stuck { scenario, seed: *seed, after: Duration::from_nanos(*after_nanos) })
+        Some(Stuck { scenario, seed: *seed, after: Duration::from_nanos(*after_nanos), bundle: None })
     }
 
     /// In which parts `other` is another campaign than this one, in words.
@@ -292,10 +292,10 @@ impl Book {
         self.kept.sums.clone_from(moment.sums);
         self.kept.wall_nanos = nanos(moment.wall);
         self.kept.is_complete = moment.is_end && moment.stuck.is_none();
-        self.kept.stuck = moment.stuck.map(|Stuck { scenario, seed, after }| KeptStuck {
+        self.kept.stuck = moment.stuck.map(|Stuck { scenario, seed, after, .. }| KeptStuck {
             scenario: scenario.name(),
-            seed,
-            after_nanos: nanos(after),
+            seed: *seed,
+            after_nanos: nanos(*after),
         });
         self.trouble = self.write().err();
         self.due = Some(Instant::now() + OFTEN.max(began.elapsed() * SHARE));

@@ -164,7 +164,9 @@ impl Check {
         };
         let findings = campaign.run(&mut |_| {}).map_err(|stopped| match stopped {
             Stopped::Trouble(trouble) => trouble,
-            Stopped::Panicked { at, message } => Trouble::new(report::harness_panic(at, &message)),
+            Stopped::Panicked { at, message, .. } => {
+                Trouble::new(report::harness_panic(at, &message, Again::Seed, None))
+            }
         })?;
         let name = self.name();
         let (saved, unsaved) = save(&findings, &directory(&name));

@@ -3,10 +3,13 @@
 mod fakes;
 
 use fakes::{Scratch, read, seedfast_over};
+use seedfast::cli;
+use seedfast::text::Console;
 use seedfast_scenarios::library::EVERYTHING;
 use seedfast_scenarios::toy::{TOY, TOY_DOUBLE_VOTE};
 use seedfast_sim::Scenario;
 use serde_json::Value;
+use std::path::Path;
 
 const SCENARIOS: [&dyn Scenario; 3] = [&EVERYTHING, &TOY, &TOY_DOUBLE_VOTE];
 
@@ -68,6 +71,10 @@ fn whoever_is_told_of_a_find_is_told_of_its_bundle() {
     let (_, shown) = seedfast(&[&["run", "toy-double-vote", "--guide", "--no-shrink"], &flags[..]].concat());
     let notes: String = shown.lines().filter(|line| line.starts_with("::error ")).collect();
     let junit = String::from_utf8(read(&file)).expect("it is text");
+    assert!(
+        shown.contains("the same broke in bundle") && !shown.contains("the same broke in seed"),
+        "{shown}"
+    );
     for told in [&shown, &notes, &junit, &found.to_string()] {
         assert!(told.contains("-guided-") && !told.contains("replay toy-double-vote"), "{told}");
     }
@@ -163,6 +170,117 @@ fn a_guided_campaign_goes_on_where_it_was() {
         let ran = seedfast_over(&SCENARIOS, &[&all[..], flags].concat());
         assert_eq!(ran.code, 2, "{ran:?}");
         assert!(ran.err.contains("holds another campaign") && ran.err.contains(why), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_corpus_that_cannot_be_kept_does_not_cost_the_findings() {
+    let (scratch, full) = (Scratch::new("guided-room"), Scratch::new("guided-full"));
+    let run = |corpus: &Scratch| {
+        let flags = ["--seeds", "40..400", "--keep-going", "--rerun", "0", "--no-shrink", "--json"];
+        let out = scratch.file("out");
+        let rest = ["--out", &out, "--corpus", corpus.path()];
+        seedfast_over(&SCENARIOS, &[&["run", "toy-double-vote", "--guide"], &flags[..], &rest].concat())
+    };
+    let whole = Scratch::new("guided-whole");
+    assert_eq!(run(&whole).code, 1);
+    let names = whole.names();
+    // What one of the files would be written to before it gets its name is a directory.
+    let blocked = format!(".{}.{}.tmp", names[names.len() / 2], std::process::id());
+    std::fs::create_dir(full.file(&blocked)).expect("there is room");
+    let ran = run(&full);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.err.contains("error: cannot write") && ran.err.contains("guided-full"), "{}", ran.err);
+    assert!(full.names().len() < names.len(), "nothing is written behind it");
+    let found = |text: &str| -> Value { serde_json::from_str(text).expect("it prints JSON") };
+    let (found, expected) = (found(&ran.out), found(&run(&Scratch::new("guided-whole-again")).out));
+    for part in ["seeds", "failures", "trace_hash_sum", "guided", "failed"] {
+        assert_eq!(found[part], expected[part], "{part}");
+    }
+    assert!(found["failures"].as_u64() > Some(0));
+}
+
+#[test]
+fn a_file_of_the_corpus_that_leads_nowhere_new_goes() {
+    let scratch = Scratch::new("guided-bounded");
+    let run = |seeds: &str| {
+        let (code, found) = guided(&["toy", "--seeds", seeds, "--rerun", "0", "--corpus", scratch.path()]);
+        assert_eq!(code, 0);
+        found["guided"]["corpus"].as_u64().expect("a number") as usize
+    };
+    let first = run("0..200");
+    assert_eq!(scratch.names().len(), first);
+    // The seeds of the first campaign again: some of its schedules are drawn before they are read.
+    for seeds in ["1000..1400", "0..400", "2000..2400"] {
+        let corpus = run(seeds);
+        assert_eq!(scratch.names().len(), corpus, "after {seeds}");
+    }
+    // What somebody else put there stays.
+    let mine = scratch.file("zz-mine.repro");
+    std::fs::copy(scratch.file(&scratch.names()[0]), &mine).expect("there is room");
+    let corpus = run("3000..3400");
+    assert_eq!(scratch.names().len(), corpus + 1);
+    assert!(Path::new(&mine).exists());
+}
+
+#[test]
+fn probes_that_no_run_reached_are_named() {
+    let flags = ["run", "pings", "--guide", "--seeds", "0..40", "--json", "--no-shrink"];
+    let ran = seedfast_over(&fakes::all(), &flags);
+    let found: Value = serde_json::from_str(&ran.out).expect("it prints JSON");
+    assert_eq!(found["probes_not_reached"], serde_json::json!(["a ping fell from the sky"]));
+}
+
+#[test]
+fn a_schedule_that_does_not_end_is_kept() {
+    let scratch = Scratch::new("guided-stuck");
+    let flags = ["run", "loops", "--guide", "--seeds", "0..40", "--watchdog", "300ms", "--jobs", "1"];
+    for more in [&[][..], &["--json"]] {
+        let ran = seedfast_over(&fakes::all(), &[&flags[..], &["--out", scratch.path()], more].concat());
+        assert_eq!(ran.code, 1, "{ran:?}");
+        let names = scratch.names();
+        let bundle = names.iter().find(|name| name.starts_with("loops-guided-")).expect("it was written");
+        let path = scratch.file(bundle);
+        for told in if more.is_empty() { vec![&ran.out] } else { vec![&ran.out, &ran.err] } {
+            assert!(told.contains(&format!("replay {path}")), "{told}");
+        }
+        let ran = seedfast_over(&fakes::all(), &["replay", &path, "--watchdog", "300ms"]);
+        assert!(ran.code == 1 && ran.out.contains("STUCK  loops, seed 3"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_schedule_over_which_the_harness_panics_is_kept() {
+    let scratch = Scratch::new("guided-panicked");
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let mut console = Console { out: &mut out, err: &mut err, colour: false, live: false };
+        let flags =
+            ["seedfast", "run", "judge-panics", "--guide", "--seeds", "0..40", "--out", scratch.path()];
+        cli::run_with(&fakes::all(), flags, &mut console)
+    }));
+    assert!(ended.is_err(), "it leaves as the panic that it is");
+    let told = String::from_utf8(err).expect("output is text");
+    let names = scratch.names();
+    let bundle = names.iter().find(|name| name.starts_with("judge-panics-guided-")).expect("it was written");
+    assert!(told.contains("the harness panicked (this judge has no words)"), "{told}");
+    assert!(told.contains(&format!("replay {}", scratch.file(bundle))), "{told}");
+}
+
+#[test]
+fn small_bundles_of_one_seed_do_not_take_each_others_place() {
+    let scratch = Scratch::new("guided-small");
+    let flags =
+        ["run", "toy-double-vote", "--guide", "--seeds", "40..1000", "--json", "--out", scratch.path()];
+    let (code, text) = seedfast(&flags);
+    assert_eq!(code, 1);
+    let found: Value = serde_json::from_str(&text).expect("it prints JSON");
+    let small = found["shrunk"].as_array().expect("a list");
+    assert!(!small.is_empty(), "{found}");
+    for small in small {
+        let path = small["bundle"].as_str().expect("it was written");
+        let whole = path.strip_suffix("-shrunk.repro").expect("it is named after the whole one");
+        assert!(whole.contains("-guided-") && Path::new(&format!("{whole}.repro")).exists(), "{path}");
     }
 }
 

@@ -72,6 +72,8 @@ pub(super) struct Corpus {
     entries: Vec<Entry>,
     /// How many places have been reached.
     pub(super) reached: u64,
+    /// Why the directory could not be kept: from there on it is left as it is.
+    pub(super) trouble: Option<Trouble>,
 }
 
 impl Corpus {
@@ -84,6 +86,7 @@ impl Corpus {
             runs,
             entries: Vec::new(),
             reached: 0,
+            trouble: None,
         }
     }
 
@@ -136,17 +139,9 @@ impl Corpus {
         self.entries.len()
     }
 
-    /// Hears where a run has been; if it was first somewhere, its schedule joins.
-    ///
-    /// # Errors
-    /// If it cannot be kept in the directory.
-    pub(super) fn learn(
-        &mut self,
-        seed: u64,
-        plan: &Plan,
-        file: Option<PathBuf>,
-        places: &[u32],
-    ) -> Result<(), Trouble> {
+    /// Hears where a run has been; if it was first somewhere, its schedule joins, and if it was not, the file that it
+    /// was read from goes: others have been everywhere that it leads to.
+    pub(super) fn learn(&mut self, seed: u64, plan: &Plan, file: Option<PathBuf>, places: &[u32]) {
         let mut first_at = Vec::new();
         for &place in places {
             let runs = &mut self.runs[place as usize];
@@ -156,31 +151,49 @@ impl Corpus {
             *runs = runs.saturating_add(1);
         }
         if first_at.is_empty() {
-            return Ok(());
+            // One that somebody else put there, or edited, is not ours to remove.
+            let is_ours = |file: &PathBuf| self.bundle(seed, plan).is_ok_and(|(path, _)| path == *file);
+            if let Some(file) = file.filter(is_ours) {
+                self.forget(&file);
+            }
+            return;
         }
         self.reached += first_at.len() as u64;
         let file = match (file, &self.directory) {
-            (None, Some(directory)) => {
-                let bundle = Bundle::new(self.scenario, seed, plan.clone(), None)?;
-                let path = directory.join(format!("{}-{}.repro", self.scenario, bundle.plan_hash));
-                files::write(&path, bundle.to_text()?.as_bytes())?;
-                Some(path)
+            (None, Some(_)) if self.trouble.is_none() => {
+                let written = self.bundle(seed, plan).and_then(|(path, bundle)| {
+                    files::write(&path, bundle.to_text()?.as_bytes()).map(|()| path)
+                });
+                written.map_err(|trouble| self.trouble = Some(trouble)).ok()
             }
             (file, _) => file,
         };
         let entry = Entry { seed, plan: plan.clone(), first_at, bred: 0, file };
         if self.entries.len() < MOST {
             self.entries.push(entry);
-            return Ok(());
+            return;
         }
         let energies = self.energies();
         let least = (0..energies.len()).min_by_key(|index| energies[*index]).expect("it is full");
         let replaced = std::mem::replace(&mut self.entries[least], entry);
         if let Some(file) = replaced.file {
+            self.forget(&file);
+        }
+    }
+
+    /// A schedule as it is kept, and where.
+    fn bundle(&self, seed: u64, plan: &Plan) -> Result<(PathBuf, Bundle), Trouble> {
+        let bundle = Bundle::new(self.scenario, seed, plan.clone(), None)?;
+        let name = format!("{}-{}.repro", self.scenario, bundle.plan_hash);
+        Ok((self.directory.as_deref().unwrap_or(Path::new("")).join(name), bundle))
+    }
+
+    /// Removes a file, unless it keeps a schedule of the corpus: one that was drawn again is in the same file.
+    fn forget(&self, file: &Path) {
+        if self.trouble.is_none() && self.entries.iter().all(|entry| entry.file.as_deref() != Some(file)) {
             // One file too many harms nobody.
             let _ = std::fs::remove_file(file);
         }
-        Ok(())
     }
 
     /// How much each schedule is worth: a share of every place that it was first at, less the oftener it was bred from.
@@ -249,7 +262,7 @@ mod tests {
     fn only_what_is_first_somewhere_joins() {
         let mut corpus = corpus();
         let mut learn = |seed, places: &[u32]| {
-            corpus.learn(seed, &Plan::default(), None, places).expect("nothing is written");
+            corpus.learn(seed, &Plan::default(), None, places);
             (corpus.len(), corpus.reached)
         };
         assert_eq!(learn(1, &[3, 5]), (1, 2));
@@ -260,10 +273,10 @@ mod tests {
     #[test]
     fn what_is_rare_is_bred_from_more_often() {
         let mut corpus = corpus();
-        corpus.learn(1, &Plan::default(), None, &[1]).expect("nothing is written");
-        corpus.learn(2, &Plan::default(), None, &[2]).expect("nothing is written");
+        corpus.learn(1, &Plan::default(), None, &[1]);
+        corpus.learn(2, &Plan::default(), None, &[2]);
         for _ in 0..9 {
-            corpus.learn(3, &Plan::default(), None, &[1]).expect("nothing is written");
+            corpus.learn(3, &Plan::default(), None, &[1]);
         }
         let choice = corpus.choice().expect("there are two");
         let mut random = Random::new(&[7; 32]);

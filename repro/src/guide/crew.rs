@@ -27,8 +27,9 @@ pub(super) struct Task {
 pub(super) struct Done {
     pub(super) task: Task,
     pub(super) reports: Vec<Report>,
-    /// Where it has been; nowhere if it broke an invariant: what breeds failures would breed the same ones.
-    pub(super) places: Vec<u32>,
+    /// Where it has been; unknown if it broke an invariant (what breeds failures would breed the same ones), or did
+    /// not repeat itself.
+    pub(super) places: Option<Vec<u32>>,
 }
 
 /// Works until nobody hands out tasks.
@@ -42,8 +43,8 @@ pub(super) fn work(worker: usize, board: &Board, tasks: &Arc<Mutex<Receiver<Task
         board.watch(worker, None);
         let (reports, places) = match result {
             Ok(Ok(ran)) => ran,
-            Ok(Err(trouble)) => (vec![Report::Refused(trouble)], Vec::new()),
-            Err(message) => (vec![Report::Panicked { item: Some(task.item), message }], Vec::new()),
+            Ok(Err(trouble)) => (vec![Report::Refused(trouble)], None),
+            Err(message) => (vec![Report::Panicked { item: Some(task.item), message }], None),
         };
         if done.send(Done { task, reports, places }).is_err() {
             return;
@@ -51,13 +52,13 @@ pub(super) fn work(worker: usize, board: &Board, tasks: &Arc<Mutex<Receiver<Task
     }
 }
 
-fn run(world: &mut World, task: &Task) -> Result<(Vec<Report>, Vec<u32>), Trouble> {
+fn run(world: &mut World, task: &Task) -> Result<(Vec<Report>, Option<Vec<u32>>), Trouble> {
     let Item { index, scenario, seed, .. } = task.item;
     let mut scene = execute::scene(scenario, seed, &task.plan)?;
     scene.collect_states();
     let outcome = world.run(seed, &task.plan.schedule, &mut *scene, &mut NoTrace);
     let is_broken = outcome.broken.is_some();
-    let places = if is_broken { Vec::new() } else { corpus::places(&scene.states(), &outcome) };
+    let places = (!is_broken).then(|| corpus::places(&scene.states(), &outcome));
     let (mut failure, mut mismatch) = (None, None);
     if is_broken {
         let (mut confirmed, differs, trace) =
@@ -71,11 +72,11 @@ fn run(world: &mut World, task: &Task) -> Result<(Vec<Report>, Vec<u32>), Troubl
         let reference = Reference { bytes: None, hash: outcome.trace_hash };
         mismatch = rerun::compare(world, subject, reference, "between two runs of one schedule")?;
     }
-    let is_rechecked = is_broken || task.is_rechecked;
+    let (is_rechecked, repeats) = (is_broken || task.is_rechecked, mismatch.is_none());
     let ran = Ran { item: task.item, outcome, failure, mismatch: None, is_rechecked };
     let mut reports = vec![Report::Ran(Box::new(ran))];
     if is_rechecked {
         reports.push(Report::Rechecked { index, mismatch });
     }
-    Ok((reports, places))
+    Ok((reports, places.filter(|_| repeats)))
 }

@@ -10,7 +10,8 @@ mod crew;
 mod mutate;
 
 use crate::board::{Board, Item};
-use crate::campaign::{Campaign, Findings, Moment, Progress, Stopped, Sums};
+use crate::bundle::Bundle;
+use crate::campaign::{Campaign, Findings, Moment, Progress, Stopped, Stuck, Sums};
 use crate::collect::Collector;
 use crate::execute;
 use crate::seeds::{deal, is_sampled};
@@ -98,6 +99,16 @@ impl Search {
 /// Hears at the end of a batch, and at the end of all, what there would be to go on with.
 pub(crate) type Keep<'a> = dyn FnMut(&Moment<'_>, &dyn Fn() -> Search) + 'a;
 
+/// What came of a guided campaign.
+pub(crate) struct Guided {
+    /// What it found.
+    pub(crate) findings: Findings,
+    /// What was run.
+    pub(crate) bred: Bred,
+    /// Why the directory of the corpus is not what it should be.
+    pub(crate) trouble: Option<Trouble>,
+}
+
 /// A guided campaign.
 struct Guide<'a> {
     campaign: &'a Campaign,
@@ -107,12 +118,15 @@ struct Guide<'a> {
     bred: Bred,
     /// Which scenarios have had their first seed.
     begun: Vec<bool>,
+    /// The plans of the batch that is being run.
+    plans: Vec<Plan>,
 }
 
 /// Runs `campaign` guided, from where `search` and `sums` are, which took `before`.
 ///
 /// # Errors
-/// As a blind campaign, and if the directory of the corpus cannot be used.
+/// As a blind campaign, and if the directory of the corpus cannot be read. That it could not be kept is told beside what
+/// was found.
 pub(crate) fn run(
     campaign: &Campaign,
     search: Search,
@@ -120,7 +134,7 @@ pub(crate) fn run(
     before: Duration,
     tick: &mut dyn FnMut(&Progress),
     keep: &mut Keep<'_>,
-) -> Result<(Findings, Bred), Stopped> {
+) -> Result<Guided, Stopped> {
     let mut guide = Guide::new(campaign, search).map_err(Stopped::Trouble)?;
     let (began, jobs) = (Instant::now(), campaign.jobs.max(1));
     let elapsed = || before + began.elapsed();
@@ -148,7 +162,8 @@ pub(crate) fn run(
         while (batch.len() as u64) < planned {
             match results.recv_timeout(TICK) {
                 Ok(mut done) => {
-                    collector.take(std::mem::take(&mut done.reports))?;
+                    let taken = collector.take(std::mem::take(&mut done.reports));
+                    taken.map_err(|stopped| stopped.of_schedule(bred(done.task.item, &done.task.plan)))?;
                     batch.push(done);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -160,13 +175,16 @@ pub(crate) fn run(
             if ticked.elapsed() >= TICK {
                 ticked = Instant::now();
                 tick(&collector.progress(elapsed()));
-                collector.stuck = campaign.stuck(&board, jobs);
-                if collector.stuck.is_some() {
+                if let Some((item, stuck)) = campaign.stuck(&board, jobs) {
+                    let plan =
+                        item.index.checked_sub(first).and_then(|number| guide.plans.get(number as usize));
+                    let bundle = plan.and_then(|plan| bred(item, plan));
+                    collector.stuck = Some(Stuck { bundle, ..stuck });
                     break 'campaign;
                 }
             }
         }
-        guide.learn(batch).map_err(Stopped::Trouble)?;
+        guide.learn(batch);
         first += planned;
         settled.clone_from(&collector.sums);
         if planned < BATCH {
@@ -178,9 +196,19 @@ pub(crate) fn run(
     let wall = elapsed();
     // One that is over has nothing to go on with but its sums.
     let sums = if collector.sums.is_over { &collector.sums } else { &settled };
-    keep(&Moment { sums, wall, is_end: true, stuck: collector.stuck }, &|| guide.search());
+    keep(&Moment { sums, wall, is_end: true, stuck: collector.stuck.as_ref() }, &|| guide.search());
     let names: Vec<_> = campaign.scenarios.iter().map(|scenario| scenario.name()).collect();
-    Ok((Findings::of(&names, collector.sums, collector.stuck, wall), guide.bred))
+    let findings = Findings::of(&names, collector.sums, collector.stuck, wall);
+    Ok(Guided {
+        findings: findings.with_unreached(&campaign.scenarios),
+        bred: guide.bred,
+        trouble: guide.corpora.into_iter().find_map(|corpus| corpus.trouble),
+    })
+}
+
+/// The bundle of a run that did not come to a verdict. None if its plan cannot be expressed.
+fn bred(item: Item, plan: &Plan) -> Option<Arc<Bundle>> {
+    Bundle::new(item.scenario.name(), item.seed, plan.clone(), None).map(Arc::new).ok()
 }
 
 impl<'a> Guide<'a> {
@@ -192,7 +220,15 @@ impl<'a> Guide<'a> {
         let count = scenarios.len();
         if (begun.len(), learned.len(), left.len()) == (count, count, count) {
             corpora.iter_mut().zip(learned).for_each(|(corpus, learned)| corpus.go_on(learned));
-            return Ok(Guide { campaign, directory: corpus, corpora, kept: left, bred, begun });
+            return Ok(Guide {
+                campaign,
+                directory: corpus,
+                corpora,
+                kept: left,
+                bred,
+                begun,
+                plans: Vec::new(),
+            });
         }
         let mut kept = Vec::new();
         for (scenario, corpus) in scenarios.iter().zip(&corpora) {
@@ -202,7 +238,7 @@ impl<'a> Guide<'a> {
             kept.push(runs);
         }
         let begun = vec![false; count];
-        Ok(Guide { campaign, directory: corpus, corpora, kept, bred, begun })
+        Ok(Guide { campaign, directory: corpus, corpora, kept, bred, begun, plans: Vec::new() })
     }
 
     /// Where the search is.
@@ -220,6 +256,7 @@ impl<'a> Guide<'a> {
     /// [`BATCH`] if the campaign's seeds end.
     fn plan(&mut self, first: u64, hand_out: &Sender<Task>) -> Result<u64, Trouble> {
         let choices: Vec<Option<Choice>> = self.corpora.iter().map(Corpus::choice).collect();
+        self.plans.clear();
         for number in 0..BATCH {
             let Some(seed) = self.campaign.span.get(first + number) else { return Ok(number) };
             let place = deal(seed, self.campaign.scenarios.len());
@@ -230,6 +267,7 @@ impl<'a> Guide<'a> {
             let percent = self.campaign.rerun_percent;
             let is_rechecked = is_sampled(seed, percent) || (is_first && percent > 0);
             let item = Item { index: first + number, place, scenario, seed: run, is_first };
+            self.plans.push(plan.clone());
             let sent = hand_out.send(Task { item, plan, is_rechecked, file });
             sent.expect("workers live as long as tasks are handed out");
         }
@@ -270,14 +308,15 @@ impl<'a> Guide<'a> {
     }
 
     /// Learns from a batch, in the order of its numbers.
-    fn learn(&mut self, mut batch: Vec<Done>) -> Result<(), Trouble> {
+    fn learn(&mut self, mut batch: Vec<Done>) {
         batch.sort_by_key(|done| done.task.item.index);
         for Done { task, places, .. } in batch {
-            self.corpora[task.item.place].learn(task.item.seed, &task.plan, task.file, &places)?;
+            if let Some(places) = places {
+                self.corpora[task.item.place].learn(task.item.seed, &task.plan, task.file, &places);
+            }
         }
         self.bred.corpus = self.corpora.iter().map(|corpus| corpus.len() as u64).sum();
         self.bred.places = self.corpora.iter().map(|corpus| corpus.reached).sum();
-        Ok(())
     }
 }
 

@@ -1,9 +1,10 @@
 //! After a campaign: the first failure of each signature, shrunk by itself.
 
 use super::case::Case;
-use super::{Means, Refused, Shrunk, shrink_case};
-use crate::campaign::{Campaign, Findings};
+use super::{Means, Refused, Shrunk, shrink_case, small_name};
+use crate::campaign::Findings;
 use crate::files;
+use crate::run::Setting;
 use crate::text::{Console, Paint};
 use seedfast_sim::Scenario;
 use serde_json::{Value, json as object};
@@ -25,11 +26,12 @@ pub(crate) struct Small {
 /// Shrinks the first failure of each signature, in their order, and writes the small bundles beside the others. What
 /// cannot be shrunk is left as it is: the campaign has its findings.
 pub(crate) fn campaign(
-    campaign: &Campaign,
+    setting: &Setting,
     findings: &Findings,
     directory: &Path,
     console: &mut Console<'_>,
 ) -> Vec<Small> {
+    let Setting { campaign, is_guided, .. } = setting;
     let began = Instant::now();
     let mut found = Vec::new();
     for signature in findings.signatures.values() {
@@ -46,7 +48,10 @@ pub(crate) fn campaign(
         let case = Case { seed: failure.seed, plan: failure.bundle.plan.clone() };
         match shrink_case(*scenario, case, means, &mut |_| ()) {
             Ok(shrunk) => {
-                let path = write(&shrunk, directory, console);
+                // Half of the schedules that are bred run under the seed of the one that they were bred from.
+                let stem = is_guided.then(|| failure.bundle.bred_stem());
+                let name = stem.map_or_else(|| shrunk.file_name(), |stem| small_name(&stem));
+                let path = write(&shrunk, &directory.join(name), console);
                 found.push(Small { shrunk, path });
             }
             Err(Refused::Trouble(trouble)) => console.note(&format!("not shrunk: {trouble}\n")),
@@ -56,11 +61,10 @@ pub(crate) fn campaign(
     found
 }
 
-fn write(shrunk: &Shrunk, directory: &Path, console: &mut Console<'_>) -> Option<PathBuf> {
-    let path = directory.join(shrunk.file_name());
-    let written = shrunk.text(&path).and_then(|text| files::write(&path, text.as_bytes()));
+fn write(shrunk: &Shrunk, path: &Path, console: &mut Console<'_>) -> Option<PathBuf> {
+    let written = shrunk.text(path).and_then(|text| files::write(path, text.as_bytes()));
     written.map_err(|trouble| console.note(&format!("the small bundle is not saved: {trouble}\n"))).ok()?;
-    Some(path)
+    Some(path.to_path_buf())
 }
 
 /// All of them for people.

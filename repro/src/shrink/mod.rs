@@ -34,7 +34,7 @@ use search::{Search, Standing};
 use seedfast_sim::{Fault, Outcome, Scenario, Schedule, World};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How a case is to be shrunk.
@@ -167,7 +167,7 @@ pub(crate) fn shrink(
         limit: options.limit,
         watchdog: options.watchdog,
     };
-    let (scenario, seed) = (case.scenario, case.seed);
+    let (scenario, seed, is_bundle) = (case.scenario, case.seed, case.bundle.is_some());
     let mut pace = Pace::new(console.live, options.limit);
     let result = shrink_case(scenario, Case { seed, plan: case.plan }, means, &mut |standing| {
         if let Some(line) = pace.show(standing) {
@@ -192,7 +192,12 @@ pub(crate) fn shrink(
             return Ok(3);
         }
     };
-    let path = options.out.clone().unwrap_or_else(|| PathBuf::from(shrunk.file_name()));
+    let path = options.out.clone().unwrap_or_else(|| {
+        // A schedule that was bred keeps its name: its seed is another one's, too.
+        let given = Path::new(&options.what).file_name().map(|name| name.to_string_lossy());
+        let bred = given.filter(|name| is_bundle && name.contains("-guided-"));
+        bred.map_or_else(|| shrunk.file_name(), |name| small_name(&name)).into()
+    });
     files::write(&path, shrunk.text(&path)?.as_bytes())?;
     if options.json {
         printed(console, &format!("{}\n", shrunk.json(Some(&path))?))?;
@@ -204,12 +209,17 @@ pub(crate) fn shrink(
     Ok(0)
 }
 
+/// What the small bundle of the case in a file of this name is called.
+fn small_name(name: &str) -> String {
+    let stem = name.trim_end_matches(".repro").trim_end_matches("-shrunk");
+    format!("{stem}-shrunk.repro")
+}
+
 impl Shrunk {
     /// Where the small bundle goes unless told otherwise: named after the seed that it was at first.
     pub(crate) fn file_name(&self) -> String {
         let first = Bundle { seed: self.seed, ..self.bundle.clone() }.file_name();
-        let stem = first.trim_end_matches(".repro").trim_end_matches("-shrunk");
-        format!("{stem}-shrunk.repro")
+        small_name(&first)
     }
 
     /// The small bundle as text: its story first, so that whoever opens it need not count nanoseconds.

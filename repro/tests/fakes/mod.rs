@@ -38,6 +38,8 @@ pub(crate) enum Flaw {
     OwnJudge,
     /// The judge objects at the end.
     BrokenAtTheEnd,
+    /// The judge panics in some seeds, when he is asked for states.
+    JudgePanics,
     /// A process halts, and the judge objects later on.
     Halts,
     /// The judge objects, and from the fourth ping on a process sends what [`BUILD`] says.
@@ -61,6 +63,7 @@ pub(crate) static SCENE_PANICS: Pings = Pings { name: "scene-panics", flaw: Flaw
 pub(crate) static BOTH: Pings = Pings { name: "both", flaw: Flaw::BrokenAndOwnRandomness };
 pub(crate) static OWN_JUDGE: Pings = Pings { name: "own-judge", flaw: Flaw::OwnJudge };
 pub(crate) static AT_THE_END: Pings = Pings { name: "at-the-end", flaw: Flaw::BrokenAtTheEnd };
+pub(crate) static JUDGE_PANICS: Pings = Pings { name: "judge-panics", flaw: Flaw::JudgePanics };
 pub(crate) static HALTS: Pings = Pings { name: "halts", flaw: Flaw::Halts };
 pub(crate) static ANOTHER_BUILD: Pings = Pings { name: "another-build", flaw: Flaw::AnotherBuild };
 
@@ -81,6 +84,7 @@ pub(crate) fn all() -> Vec<&'static dyn Scenario> {
         &BOTH,
         &OWN_JUDGE,
         &AT_THE_END,
+        &JUDGE_PANICS,
         &HALTS,
         &ANOTHER_BUILD,
     ]
@@ -173,6 +177,11 @@ impl Scene for Judge {
             return Ok(());
         }
         Err(Violation { invariant: "F2".to_owned(), what: "the pings never stopped".to_owned() })
+    }
+
+    fn states(&self) -> Vec<u64> {
+        assert!(self.flaw != Flaw::JudgePanics, "this judge has no words");
+        Vec::new()
     }
 
     fn history(&self) -> String {
