@@ -217,7 +217,7 @@ pub(crate) struct Replay {
     /// same. Of a directory of recordings, this is the directory that they go to
     #[arg(long, value_name = "FILE | DIR")]
     pub(crate) redact: Option<PathBuf>,
-    /// How long it may take on the wall clock before it counts as looping for ever
+    /// How long it may take on the wall clock before it counts as looping for ever; in a recording, how long one turn may
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = nanoseconds)]
     pub(crate) watchdog: Duration,
 }

@@ -3,7 +3,7 @@
 mod fakes;
 
 use fakes::{Scratch, seedfast};
-use seedfast_core::recording::Recorder;
+use seedfast_core::recording::{End, Reading, Recorder};
 use seedfast_core::runtime::drive::Tap;
 use seedfast_core::{Input, Instant, Now, Output, TimerId};
 use seedfast_scenarios::full_stack::FULL_STACK;
@@ -147,6 +147,24 @@ fn a_torn_tail_is_told_and_damage_is_refused_behind_what_is_whole() {
 }
 
 #[test]
+fn a_replica_that_cannot_be_made_does_not_hide_the_others() {
+    let scratch = Scratch::new("recording-machine");
+    let good = recordings(0).swap_remove(0);
+    let mut header = Reading::open(&good[..]).expect("it is one").header().clone();
+    header.machine = "chess".into();
+    let shelf = Shelf::default();
+    shelf.begin(&header).finish(End::Stopped);
+    put(&scratch, "a.rec", &shelf.take()[0]);
+    put(&scratch, "b.rec", &good);
+    let ran = seedfast(&["replay", scratch.path()]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.err.contains("a.rec: it feeds a state machine called `chess`"), "{}", ran.err);
+    assert!(ran.out.contains("SAME  ") && ran.out.contains("b.rec"), "{}", ran.out);
+    put(&scratch, "c.rec", &recordings(ODD)[0]);
+    assert_eq!(seedfast(&["replay", scratch.path()]).code, 3);
+}
+
+#[test]
 fn what_is_no_recording_is_said_so() {
     let scratch = Scratch::new("recording-none");
     let ran = seedfast(&["replay", scratch.path()]);
@@ -156,6 +174,9 @@ fn what_is_no_recording_is_said_so() {
     let ran = seedfast(&["replay", &path, "--trace", "t"]);
     assert_eq!(ran.code, 2, "{ran:?}");
     assert!(ran.err.contains("a recording has nothing for --trace"), "{}", ran.err);
+    let ran = seedfast(&["replay", &path, "--check"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.err.contains("leave out --check"), "{}", ran.err);
     put(&scratch, "b.rec", b"something else");
     let ran = seedfast(&["replay", scratch.path()]);
     assert_eq!(ran.code, 2, "{ran:?}");

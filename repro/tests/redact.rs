@@ -236,6 +236,14 @@ fn a_turn_that_panicked_panics_without_what_clients_sent() {
     let (plain, to) = (seedfast(&["replay", &path]), scratch.file("told.rec"));
     assert!(plain.out.contains("PANICKED") && plain.out.contains("malformed"), "{plain:?}");
     assert_eq!(plain.code, 0, "{plain:?}");
+    // What precedes the turn is told to its end.
+    let verbose = |path: &str, verdict: &str| {
+        let told = seedfast(&["replay", path, "--verbose"]).out;
+        told.split_once(verdict).expect("it has a verdict").0.to_owned()
+    };
+    let whole = verbose(&put(&scratch, "n0.rec", &life), "SAME  ");
+    assert!(whole.lines().count() > 100, "{whole}");
+    assert_eq!(verbose(&path, "PANICKED  "), whole);
     let ran = seedfast(&["replay", &path, "--redact", &to]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(

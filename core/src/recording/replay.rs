@@ -23,18 +23,33 @@ pub struct Turn {
     pub outputs: Vec<Output>,
 }
 
-/// A turn that asked for something else than what was recorded.
+/// A turn that asked for something else than what was recorded; or an end that is not that of the turns before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// The turn as it was here.
     pub turn: Turn,
     /// How many outputs were recorded.
     pub recorded: u32,
+    /// If it is the end that differs: how many turns it is marked behind, and the hash of their outputs. The turn is the
+    /// last one then.
+    pub end: Option<(u64, u64)>,
 }
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (number, here, recorded) = (self.turn.number, self.turn.outputs.len(), self.recorded);
+        match self.end {
+            Some((turns, _)) if turns != number => {
+                return write!(f, "the end is marked behind turn {turns}, and {number} turns were recorded");
+            }
+            Some((_, hash)) => {
+                return write!(
+                    f,
+                    "the end is marked with hash {hash:016x}, and turn {number} has another one"
+                );
+            }
+            None => {}
+        }
         write!(f, "turn {number} has {here} outputs here, and {recorded} were recorded")?;
         if here as u32 == recorded { f.write_str(", which were others") } else { Ok(()) }
     }
@@ -72,7 +87,7 @@ impl<P: Process> Replay<P> {
     /// Takes the next record.
     ///
     /// # Errors
-    /// The first turn whose outputs are not those that were recorded.
+    /// The first turn whose outputs are not those that were recorded, or an end that does not belong to the turns.
     pub fn take(&mut self, record: Record) -> Result<(), Box<Difference>> {
         match record {
             Record::Turn { now, input } => {
@@ -86,7 +101,13 @@ impl<P: Process> Replay<P> {
                     return Err(self.difference(count));
                 }
             }
-            Record::End { .. } => self.settle()?,
+            Record::End { turns, hash, .. } => {
+                self.settle()?;
+                if (turns, hash) != self.so_far() {
+                    let end = Some((turns, hash));
+                    return Err(Box::new(Difference { end, ..*self.difference(0) }));
+                }
+            }
         }
         Ok(())
     }
@@ -149,6 +170,6 @@ impl<P: Process> Replay<P> {
 
     fn difference(&self, recorded: u32) -> Box<Difference> {
         let none = || Turn { number: 0, now: Now::default(), input: Input::EndOfBurst, outputs: Vec::new() };
-        Box::new(Difference { turn: self.turn.clone().unwrap_or_else(none), recorded })
+        Box::new(Difference { turn: self.turn.clone().unwrap_or_else(none), recorded, end: None })
     }
 }

@@ -12,7 +12,9 @@ use crate::runtime::drive::Tap;
 use crate::storage::{Completion, Failure, Geometry, Range};
 use crate::time::{Instant, Now, WallTime};
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::rc::Rc;
+use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::RefCell;
@@ -233,6 +235,30 @@ fn a_turn_that_was_silent_and_no_longer_is_differs() {
     records.remove(first);
     let difference = replay(records, 0).unwrap_err();
     assert_eq!((difference.turn.number, difference.recorded), (2, 0));
+}
+
+#[test]
+fn an_end_that_is_not_that_of_the_turns_differs() {
+    let (bytes, told) = recorded(3);
+    let records = read(&bytes).0;
+    let count = told.len() as u64;
+    assert!(replay(records.clone(), 0).is_ok());
+    for (more, other) in [(1, 0), (0, 1)] {
+        let mut records = records.clone();
+        let Some(Record::End { turns, hash, .. }) = records.last_mut() else { panic!("it has no end") };
+        (*turns, *hash) = (*turns + more, *hash ^ other);
+        let marked = (*turns, *hash);
+        let difference = replay(records, 0).unwrap_err();
+        assert_eq!((difference.turn.number, difference.end), (count, Some(marked)));
+        let turn = if more > 0 { count + 1 } else { count };
+        assert!(difference.to_string().contains(&format!("turn {turn}")), "{difference}");
+    }
+    // A record that is missing, whose block was whole: a turn that asked for nothing.
+    let mut records = records;
+    let silent = |pair: &[Record]| matches!(pair, [Record::Turn { .. }, Record::Turn { .. }]);
+    let place = records.windows(2).position(silent).unwrap();
+    records.remove(place);
+    assert!(replay(records, 0).unwrap_err().end.is_some());
 }
 
 #[test]

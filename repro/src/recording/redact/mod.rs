@@ -16,6 +16,7 @@ pub(super) use played::{MACHINE, Played};
 pub(super) use secret::Secret;
 
 use super::files;
+use super::watch::Voice;
 use crate::panics::quietly;
 use crate::trouble::Trouble;
 use device::Image;
@@ -105,6 +106,7 @@ enum Moment<'a> {
 /// It cannot be replayed here to its end, or `each` does not want to go on.
 fn walk<P: Process>(
     path: &Path,
+    voice: &Voice,
     make: impl FnOnce(&Header) -> Result<P, String>,
     each: &mut dyn FnMut(Moment<'_>) -> Result<(), String>,
 ) -> Result<Option<End>, Trouble> {
@@ -115,6 +117,7 @@ fn walk<P: Process>(
         return Err(trouble("it is redacted already".into()));
     }
     let mut replay = Replay::new(make(reading.header()).map_err(trouble)?);
+    let mut turns = 0;
     loop {
         let record = match reading.record() {
             Ok(Some(record)) => record,
@@ -125,6 +128,8 @@ fn walk<P: Process>(
         match &record {
             Record::Turn { now, input } => {
                 is_turn = true;
+                turns += 1;
+                voice.turn(turns);
                 each(Moment::Input(*now, input)).map_err(trouble)?;
             }
             Record::Outputs { .. } => is_told = true,
@@ -160,15 +165,15 @@ fn walk<P: Process>(
     }
 }
 
-/// Writes what `from` holds to `to`, without what clients sent.
+/// Writes what `from` holds to `to`, without what clients sent; tells `voice` of its turns.
 ///
 /// # Errors
 /// It cannot be read, replayed or written, or its twin does something else; there is no `to` then.
-pub(super) fn redact(from: &Path, to: &Path, secret: &Secret) -> Result<(), Trouble> {
-    let (learned, answers) = learn(from, secret)?;
+pub(super) fn redact(from: &Path, to: &Path, secret: &Secret, voice: &Voice) -> Result<(), Trouble> {
+    let (learned, answers) = learn(from, secret, voice)?;
     let name = to.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let temporary = to.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-    let result = record(from, &temporary, learned, &answers)
+    let result = record(from, &temporary, learned, &answers, voice)
         .and_then(|()| std::fs::rename(&temporary, to).map_err(|error| cannot_write(to, &error)));
     result.inspect_err(|_| {
         let _ = std::fs::remove_file(&temporary);
@@ -181,7 +186,7 @@ fn cannot_write(path: &Path, error: &io::Error) -> Trouble {
 }
 
 /// The first pass.
-fn learn<'a>(from: &Path, secret: &'a Secret) -> Result<(Learned<'a>, Answers), Trouble> {
+fn learn<'a>(from: &Path, secret: &'a Secret, voice: &Voice) -> Result<(Learned<'a>, Answers), Trouble> {
     let mut learned = Learned {
         secret,
         image: Image::default(),
@@ -195,7 +200,7 @@ fn learn<'a>(from: &Path, secret: &'a Secret) -> Result<(Learned<'a>, Answers), 
     let heard = answers.clone();
     let make = |header: &Header| recorded::replica_of(header, Heard::new(recorded::store(header)?, heard));
     let mut asked = Asked::default();
-    walk(from, make, &mut |moment| {
+    walk(from, voice, make, &mut |moment| {
         match moment {
             Moment::Input(_, input) => {
                 let read = asked.answered(input);
@@ -305,7 +310,13 @@ impl Twin<'_> {
 }
 
 /// The second pass.
-fn record(from: &Path, to: &Path, learned: Learned<'_>, answers: &Answers) -> Result<(), Trouble> {
+fn record(
+    from: &Path,
+    to: &Path,
+    learned: Learned<'_>,
+    answers: &Answers,
+    voice: &Voice,
+) -> Result<(), Trouble> {
     let settings = answers.encode(learned.secret.mask());
     let trouble = |why: &str| Trouble::new(format!("{} cannot be redacted: {why}", from.display()));
     if settings.len() >= MOST {
@@ -332,7 +343,7 @@ fn record(from: &Path, to: &Path, learned: Learned<'_>, answers: &Answers) -> Re
         outputs: Vec::new(),
         turns: 0,
     };
-    let end = walk(from, recorded::replica, &mut |moment| twin.take(moment))?;
+    let end = walk(from, voice, recorded::replica, &mut |moment| twin.take(moment))?;
     // One without an end has none here either.
     if let (Some(recorder), Some(end)) = (twin.recorder.take(), end) {
         recorder.finish(end);
