@@ -35,8 +35,9 @@ fn meet(stranger: &[u8]) -> (Counts, Vec<Input>, Vec<u8>) {
         let mut endpoint = runtime.endpoint(membership).await.expect("a free address");
         let speaking = std::thread::spawn(move || {
             let mut socket = TcpStream::connect(address).expect("the endpoint listens");
-            socket.write_all(&bytes).expect("loopback");
-            // Whoever is refused is cut off, perhaps by now; whoever is not is answered and then waits for nothing.
+            // Whoever is refused is cut off, perhaps before he has said everything; whoever is not is answered and then waits
+            // for nothing.
+            let _ = socket.write_all(&bytes);
             let _ = socket.shutdown(std::net::Shutdown::Write);
             let mut answer = Vec::new();
             let _ = socket.read_to_end(&mut answer);

@@ -12,7 +12,11 @@
 use crate::options::Options;
 use crate::{Verdict, failed, lines, shell};
 use serde_json::Value;
+use std::num::NonZero;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Instant;
 
 /// Another version may count states otherwise.
@@ -27,14 +31,51 @@ enum Expected<'a> {
     Violates(&'a str),
 }
 
-/// Runs every line of the list.
+/// A line of the list: its text, the checker's arguments, what must come out.
+type Check<'a> = (&'a str, Vec<String>, Expected<'a>);
+
+/// Runs every line of the list, as many at once as there are processors, and prints each when it is done.
 pub(crate) fn run(options: &Options) -> Verdict {
     let checker = checker()?;
     let list = shell::read(&shell::root().join("spec/check.list"))?;
+    let checks = chosen(&list, options.has("quick"))?;
+    let (next, (done, results)) = (AtomicUsize::new(0), mpsc::channel());
     let mut wrong = 0;
-    for line in lines::meaningful(&list) {
+    thread::scope(|scope| {
+        let workers = thread::available_parallelism().map_or(1, NonZero::get);
+        for _ in 0..workers {
+            let (done, next, checks, checker) = (done.clone(), &next, &checks, &checker);
+            scope.spawn(move || {
+                while let Some(check) = checks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let start = Instant::now();
+                    let found = check_one(checker, &check.1);
+                    // Nobody hears of it only if another one could not be run at all.
+                    let _ = done.send((check, found, start.elapsed().as_secs_f64()));
+                }
+            });
+        }
+        drop(done);
+        results.iter().try_for_each(|((line, _, expected), found, seconds)| {
+            let found = found?;
+            let verdict = if found.is(expected) { "as expected" } else { "WRONG" };
+            wrong += usize::from(!found.is(expected));
+            println!("{line}\n    {verdict}: {} ({seconds:.1} s)", found.text());
+            Ok(())
+        })
+    })?;
+    if wrong > 0 {
+        failed(format!("{wrong} checks of the specification did not come out as spec/check.list says"))
+    } else {
+        Ok(())
+    }
+}
+
+/// The lines to run.
+fn chosen(list: &str, is_quick: bool) -> Verdict<Vec<Check<'_>>> {
+    let mut checks = Vec::new();
+    for line in lines::meaningful(list) {
         let (slow, check) = line.strip_prefix("slow ").map_or((false, line), |check| (true, check));
-        if slow && options.has("quick") {
+        if slow && is_quick {
             continue;
         }
         let Some((arguments, expected)) = parse(check) else {
@@ -42,17 +83,9 @@ pub(crate) fn run(options: &Options) -> Verdict {
                 "spec/check.list: `{line}` is not `ARGUMENTS : holds, N states` or `: violates NAME`"
             ));
         };
-        let start = Instant::now();
-        let found = check_one(&checker, &arguments)?;
-        let verdict = if found.is(&expected) { "as expected" } else { "WRONG" };
-        wrong += usize::from(!found.is(&expected));
-        println!("{check}\n    {verdict}: {} ({:.1} s)", found.text(), start.elapsed().as_secs_f64());
+        checks.push((check, arguments, expected));
     }
-    if wrong > 0 {
-        failed(format!("{wrong} checks of the specification did not come out as spec/check.list says"))
-    } else {
-        Ok(())
-    }
+    Ok(checks)
 }
 
 fn parse(line: &str) -> Option<(Vec<String>, Expected<'_>)> {
@@ -118,8 +151,9 @@ fn checker() -> Verdict<PathBuf> {
         cargo
             .args(["install", "--quiet", "tla-checker", "--version", VERSION, "--locked", "--root"])
             .arg(&tools);
-        // Its own build directory, so that it shares nothing with ours.
+        // Its own build directory, so that it shares nothing with ours; it is built for longer than it runs.
         cargo.env("CARGO_TARGET_DIR", tools.join("build"));
+        cargo.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
         shell::run(&mut cargo)?;
     }
     Ok(program)
