@@ -1,14 +1,15 @@
 //! Whether a thread that spins has its processor to itself.
 //!
 //! Between two looks it gives the processor up, in case somebody else wants it. Nobody there: it has it back at once.
-//! Where it comes back late, somebody ran meanwhile, perhaps for a whole time slice, and whatever completed then waited
-//! as well; a thread that sleeps would have been woken into that slice. So in company it sleeps, and now and then it
-//! looks whether it is alone again: seldom, because each look may cost a slice.
+//! Where it comes back late, somebody computed meanwhile, perhaps for a whole time slice, and whatever completed then
+//! waited as well; a thread that sleeps would have been woken into that slice. So in company it sleeps, and now and then it
+//! looks whether it is alone again: seldom, because each look may cost a slice. Others who spin as well, and do a turn's
+//! work now and then, are no company: all of them pass the processor on.
 
 use seedfast_core::time::{Duration, Instant};
 
-/// Giving the processor up takes less than this if nobody wants it.
-const ALONE: Duration = Duration::from_micros(10);
+/// Giving the processor up takes less than this if nobody wants it but for a turn: a time slice is some milliseconds.
+const ALONE: Duration = Duration::from_micros(500);
 /// How long it sleeps before it looks again: at first, and at most.
 const SHORT: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_millis(320);
@@ -61,14 +62,14 @@ mod tests {
     fn whoever_comes_back_late_sleeps_and_twice_as_long_the_next_time() {
         let mut company = Company::default();
         assert!(company.alone(at(0)));
-        assert!(company.back(at(0), at(9)));
-        assert!(company.alone(at(9)));
-        let mut now = 100;
+        assert!(company.back(at(0), at(499)));
+        assert!(company.alone(at(499)));
+        let mut now = 1000;
         for rest in [20_000, 40_000, 80_000, 160_000, 320_000, 320_000] {
-            assert!(!company.back(at(now), at(now + 10)));
-            assert!(!company.alone(at(now + 10 + rest - 1)));
-            assert!(company.alone(at(now + 10 + rest)));
-            now += 10 + rest;
+            assert!(!company.back(at(now), at(now + 500)));
+            assert!(!company.alone(at(now + 500 + rest - 1)));
+            assert!(company.alone(at(now + 500 + rest)));
+            now += 500 + rest;
         }
         company.undisturbed();
         assert!(!company.back(at(now), at(now + 3000)));
