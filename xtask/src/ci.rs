@@ -1,6 +1,6 @@
 //! Everything that CI does, in its order.
 
-use crate::campaign::{Flavour, build};
+use crate::campaign::{Flavour, build, build_release};
 use crate::options::Options;
 use crate::{Trouble, Verdict, cannot, determinism, edges, failed, golden, shell, spec, torture};
 use std::io::{BufRead, BufReader};
@@ -14,10 +14,11 @@ const CAMPAIGN: &str = "10000";
 type Step = (&'static str, fn() -> Verdict);
 
 /// Cheap checks first; the tests last, so that their count closes the output.
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     ("format", format),
     ("clippy", clippy),
     ("edges", edges::run),
+    ("release builds", build_release),
     ("golden hashes", || golden::run(&Options::default())),
     ("determinism", || determinism::run(&Options::default())),
     ("campaign", campaign),
