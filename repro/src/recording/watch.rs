@@ -17,9 +17,14 @@ const PIECES: usize = 16;
 const TICK: Duration = Duration::from_millis(100);
 
 /// What is told while there is work.
-enum Word<T> {
+enum Said {
     Lines(String),
     Note(String),
+}
+
+/// What the listening side hears.
+enum Word<T> {
+    Said(Said),
     Done(T),
 }
 
@@ -42,7 +47,7 @@ impl Shared {
 /// The working side.
 pub(super) struct Voice {
     shared: Arc<Shared>,
-    say: Box<dyn Fn(Word<()>) -> Result<(), Trouble> + Send>,
+    say: Box<dyn Fn(Said) -> Result<(), Trouble> + Send>,
 }
 
 impl Voice {
@@ -57,7 +62,7 @@ impl Voice {
     /// Nobody listens any more.
     pub(super) fn add(&self, lines: &str) -> Result<(), Trouble> {
         self.shared.lines.lock().unwrap_or_else(PoisonError::into_inner).push_str(lines);
-        self.shared.take(PIECE).map_or(Ok(()), |lines| (self.say)(Word::Lines(lines)))
+        self.shared.take(PIECE).map_or(Ok(()), |lines| (self.say)(Said::Lines(lines)))
     }
 
     /// Says something beside the results.
@@ -65,7 +70,7 @@ impl Voice {
     /// # Errors
     /// As [`add`](Self::add).
     pub(super) fn note(&self, text: String) -> Result<(), Trouble> {
-        (self.say)(Word::Note(text))
+        (self.say)(Said::Note(text))
     }
 }
 
@@ -92,12 +97,12 @@ pub(super) fn watched<T: Send + 'static>(
     let (mut seen, mut turn, mut has_lines) = (Instant::now(), 0, false);
     let ended = loop {
         match words.recv_timeout(TICK.min(patience)) {
-            Ok(Word::Lines(lines)) => {
+            Ok(Word::Said(Said::Lines(lines))) => {
                 has_lines = true;
                 printed(console, &lines)?;
                 seen = Instant::now();
             }
-            Ok(Word::Note(text)) => console.note(&text),
+            Ok(Word::Said(Said::Note(text))) => console.note(&text),
             Ok(Word::Done(done)) => break Some(done),
             Err(RecvTimeoutError::Timeout) => {
                 let now = shared.turn.load(Ordering::Relaxed);
@@ -121,14 +126,9 @@ pub(super) fn watched<T: Send + 'static>(
 }
 
 /// Hands over what is said, whatever the work comes to.
-fn teller<T>(sender: SyncSender<Word<T>>) -> impl Fn(Word<()>) -> Result<(), Trouble> {
-    move |word| {
-        let word = match word {
-            Word::Lines(lines) => Word::Lines(lines),
-            Word::Note(text) => Word::Note(text),
-            Word::Done(()) => return Ok(()),
-        };
-        sender.send(word).map_err(|_| Trouble::new("nobody listens to the replay any more"))
+fn teller<T>(sender: SyncSender<Word<T>>) -> impl Fn(Said) -> Result<(), Trouble> {
+    move |said| {
+        sender.send(Word::Said(said)).map_err(|_| Trouble::new("nobody listens to the replay any more"))
     }
 }
 

@@ -235,7 +235,7 @@ fn learn<'a>(from: &Path, secret: &'a Secret, voice: &Voice) -> Result<(Learned<
 struct Twin<'a> {
     replica: Replica<Played>,
     learned: Learned<'a>,
-    recorder: Option<Recorder<ToFile>>,
+    recorder: Recorder<ToFile>,
     asked: Asked,
     out: Outbox,
     /// What it is told in this turn, and what it asked for.
@@ -248,16 +248,12 @@ impl Twin<'_> {
     fn take(&mut self, moment: Moment<'_>) -> Result<(), String> {
         match moment {
             Moment::Input(now, input) => {
-                if self.told.1 == Input::EndOfBurst
-                    && let Some(recorder) = &mut self.recorder
-                {
-                    recorder.burst();
+                if self.told.1 == Input::EndOfBurst {
+                    self.recorder.burst();
                 }
                 let read = self.asked.answered(input);
                 let told = self.learned.redact(input, read);
-                if let Some(recorder) = &mut self.recorder {
-                    recorder.input(now, &told);
-                }
+                self.recorder.input(now, &told);
                 (self.told, self.turns) = ((now, told), self.turns + 1);
             }
             Moment::Asked(outputs) => {
@@ -274,11 +270,7 @@ impl Twin<'_> {
                     ));
                 }
             }
-            Moment::Told => {
-                if let Some(recorder) = &mut self.recorder {
-                    recorder.outputs(&self.outputs);
-                }
-            }
+            Moment::Told => self.recorder.outputs(&self.outputs),
         }
         Ok(())
     }
@@ -336,7 +328,7 @@ fn record(
     let mut twin = Twin {
         replica,
         learned,
-        recorder: Some(Recorder::new(&header, ToFile(kept.clone()))),
+        recorder: Recorder::new(&header, ToFile(kept.clone())),
         asked: Asked::default(),
         out: Outbox::new(false),
         told: (Now::default(), Input::EndOfBurst),
@@ -344,9 +336,11 @@ fn record(
         turns: 0,
     };
     let end = walk(from, voice, recorded::replica, &mut |moment| twin.take(moment))?;
-    // One without an end has none here either.
-    if let (Some(recorder), Some(end)) = (twin.recorder.take(), end) {
-        recorder.finish(end);
+    let Twin { recorder, .. } = twin;
+    match end {
+        Some(end) => recorder.finish(end),
+        // One without an end has none here either.
+        None => drop(recorder),
     }
     let result = kept.borrow_mut().finish();
     result.map_err(|error| cannot_write(to, &error))
