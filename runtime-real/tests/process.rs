@@ -12,8 +12,8 @@ use seedfast_core::input::{Input, Start};
 use seedfast_core::outbox::Outbox;
 use seedfast_core::process::Process;
 use seedfast_core::runtime::clients::Clients;
-use seedfast_core::runtime::drive::{Ended, Ports, Stop, drive};
-use seedfast_core::runtime::{Device, Endpoint, Membership, Runtime};
+use seedfast_core::runtime::drive::{Ended, Ports, Stop, drive, start};
+use seedfast_core::runtime::{Membership, Runtime};
 use seedfast_core::storage::{Completion, Durability, Step};
 use seedfast_core::time::{Duration, Now};
 use seedfast_runtime_real::{Options, RealRuntime, run};
@@ -126,16 +126,8 @@ async fn live(runtime: RealRuntime, membership: Membership, device: String) -> (
     let device = runtime.device(&device).await.expect("it was made");
     let node = membership.me;
     let endpoint = runtime.endpoint(membership).await.expect("a free address");
-    let start = Start {
-        incarnation: Incarnation(1),
-        entropy: runtime.entropy(),
-        cluster: CLUSTER,
-        node,
-        devices: vec![device.geometry()],
-        queue_depth: device.queue_depth(),
-        frame_limit: endpoint.frame_limit(),
-    };
     let (devices, clients, stop) = (vec![device], Clients::new(1), Stop::default());
+    let start = start(&runtime, CLUSTER, node, &endpoint, &devices);
     let mut ports = Ports { endpoint, devices, clients, stop };
     let mut process = Speaker::default();
     let ended = drive(&runtime, &mut process, start, &mut ports, &mut ()).await;

@@ -16,9 +16,8 @@ use crate::seat::Seat;
 use crate::trouble::Trouble;
 use seedfast_core::paxos::Replica;
 use seedfast_core::runtime::clients::Clients;
-use seedfast_core::runtime::drive::{Ended, Ports, Stop, drive};
-use seedfast_core::runtime::{Device, Endpoint, Error, Membership, Runtime};
-use seedfast_core::{Incarnation, Start};
+use seedfast_core::runtime::drive::{Ended, Ports, Stop, drive, start};
+use seedfast_core::runtime::{Error, Membership, Runtime};
 use seedfast_kv::Store;
 use seedfast_kv::server::{self, Service, Settings};
 use seedfast_runtime_real::{Options, RealDevice, RealRuntime};
@@ -154,15 +153,8 @@ async fn node(runtime: RealRuntime, options: cli::Serve, identity: Identity) -> 
     runtime.spawn(server::watch(runtime.alarm(), clients.clone(), service.clone(), server::watch::PERIOD));
     runtime.spawn(overlook.report(service.clone()));
 
-    let start = Start {
-        incarnation: Incarnation(1),
-        entropy: runtime.entropy(),
-        cluster: identity.cluster,
-        node: *id,
-        devices: vec![device.geometry()],
-        queue_depth: device.queue_depth(),
-        frame_limit: endpoint.frame_limit(),
-    };
+    let devices = vec![device];
+    let start = start(&runtime, identity.cluster, *id, &endpoint, &devices);
     let mut record = Record::begin(&options.record, &config, limits, &start, seat.clone(), runtime.now())?;
     let renewal = record.renewal(&options.record, &runtime, *id, cluster.voters(), endpoint.watch());
     let next = Rc::new(Cell::new(Next::Nothing));
@@ -175,7 +167,7 @@ async fn node(runtime: RealRuntime, options: cli::Serve, identity: Identity) -> 
         doors,
         stop.clone(),
     ));
-    let mut ports = Ports { endpoint, devices: vec![device], clients, stop };
+    let mut ports = Ports { endpoint, devices, clients, stop };
     let ended = drive(&runtime, &mut seat, start, &mut ports, &mut record).await;
     record.end(&ended);
     let path = journal(data);

@@ -8,7 +8,7 @@
 use super::clients::Clients;
 use super::{Alarm, Device, Endpoint, Runtime, remember};
 use crate::buffer::Buffer;
-use crate::id::TimerId;
+use crate::id::{ClusterId, Incarnation, NodeId, TimerId};
 use crate::input::{Input, Start};
 use crate::outbox::Outbox;
 use crate::output::Output;
@@ -41,6 +41,26 @@ pub struct Ports<R: Runtime> {
     pub clients: Clients,
     /// How it is told to end.
     pub stop: Stop,
+}
+
+/// What a process begins a life with that is driven over these.
+pub fn start<R: Runtime>(
+    runtime: &R,
+    cluster: ClusterId,
+    node: NodeId,
+    endpoint: &R::Endpoint,
+    devices: &[R::Device],
+) -> Start {
+    Start {
+        // A runtime keeps no record of earlier lives; no safety rests on it.
+        incarnation: Incarnation(1),
+        entropy: runtime.entropy(),
+        cluster,
+        node,
+        devices: devices.iter().map(Device::geometry).collect(),
+        queue_depth: devices.iter().map(Device::queue_depth).sum(),
+        frame_limit: endpoint.frame_limit(),
+    }
 }
 
 /// Ends a [`drive`] from outside, between two bursts.

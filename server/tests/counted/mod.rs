@@ -9,11 +9,11 @@ use seedfast_core::client::{Request, Response, Status, Verb};
 use seedfast_core::journal::{self, Identity, Standing};
 use seedfast_core::paxos::{Config, Replica};
 use seedfast_core::runtime::clients::Clients;
-use seedfast_core::runtime::drive::{Ended, Ports, Stop, drive};
-use seedfast_core::runtime::{Device, Endpoint, Membership, Runtime, accept};
+use seedfast_core::runtime::drive::{Ended, Ports, Stop, drive, start};
+use seedfast_core::runtime::{Device, Membership, Runtime, accept};
 use seedfast_core::{
     Buffer, ClusterId, Durability, Duration, GroupId, Incarnation, Input, NodeId, OperationId, PeerSet,
-    SessionId, Start, Step,
+    SessionId, Step,
 };
 use seedfast_kv::native::{self, frame::put_request};
 use seedfast_kv::server::{self, Limits, Member, Service, Settings};
@@ -140,16 +140,9 @@ async fn replica(runtime: RealRuntime, plan: Plan) {
         }
         asked.ask();
     });
-    let start = Start {
-        incarnation: Incarnation(1),
-        entropy: runtime.entropy(),
-        cluster: CLUSTER,
-        node,
-        devices: vec![device.geometry()],
-        queue_depth: device.queue_depth(),
-        frame_limit: endpoint.frame_limit(),
-    };
-    let mut ports = Ports { endpoint, devices: vec![device], clients, stop };
+    let devices = vec![device];
+    let start = start(&runtime, CLUSTER, node, &endpoint, &devices);
+    let mut ports = Ports { endpoint, devices, clients, stop };
     assert_eq!(drive(&runtime, &mut replica, start, &mut ports, &mut ()).await, Ended::Stopped);
 }
 
