@@ -106,9 +106,9 @@ impl Options {
         self
     }
 
-    /// Whether a single write is made durable by itself (`RWF_DSYNC`) instead of by a sync linked behind it. If it is not
-    /// said, direct writes to disks that say that they have forced unit access, or no volatile cache: there it is one
-    /// request to the disk. Elsewhere the kernel has a flush to do behind it, and is slower than with two requests.
+    /// Whether a single direct write is made durable by itself (`RWF_DSYNC`) instead of by a sync linked behind it. If it
+    /// is not said, always on disks that say that they have forced unit access, or no volatile cache: there it is one
+    /// request to the disk. Elsewhere both are timed, and the quicker one is taken.
     #[must_use]
     pub fn write_through(mut self, through: bool) -> Self {
         self.write_through = Some(through);

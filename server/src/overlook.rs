@@ -283,7 +283,7 @@ impl Overlook {
             Means::Pages => {
                 warn!("the journal does not lie on persistent memory (DAX): every sync is an msync")
             }
-            Means::Direct | Means::Through | Means::Lines(_) => {}
+            Means::Direct | Means::Through | Means::Quicker | Means::Lines(_) => {}
         }
         let abilities = runtime.abilities();
         info!("the ring has {abilities}");

@@ -4,6 +4,7 @@
 //! Bytes are copied once, into a block that begins on a page: direct writes want that, and the kernel knows the pool of
 //! blocks in advance.
 
+use super::quicker::{Quicker, Way};
 use super::{Means, failure, forced, open_alone};
 use crate::files::Known;
 use crate::machine::{Machine, Owner};
@@ -17,6 +18,7 @@ use seedfast_core::input::Input;
 use seedfast_core::outbox::Outbox;
 use seedfast_core::runtime::{Error, remember};
 use seedfast_core::storage::{Chain, Completion, Durability, Failure, Geometry, Media, Range, Step};
+use seedfast_core::time::Instant;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fs::File;
@@ -37,8 +39,6 @@ struct Shared {
     file: Rc<Known<File>>,
     geometry: Geometry,
     means: Means,
-    /// A single write is made durable by itself.
-    through: bool,
     state: RefCell<State>,
     #[cfg(test)]
     refusals: RefCell<Vec<(super::refusals::Refused, i32)>>,
@@ -56,6 +56,7 @@ struct State {
     /// Writes that ended without a sync of their own, and how many of them a sync has covered since.
     visible: u64,
     covered: u64,
+    quicker: Quicker,
 }
 
 enum Job {
@@ -65,6 +66,8 @@ enum Job {
         lowering: Lowering,
         /// What of [`State::visible`] the sync in flight covers.
         covers: u64,
+        /// When its latest write began, and on which way, if that was to be chosen.
+        chosen: Option<(Way, Instant)>,
     },
     Read {
         op: OperationId,
@@ -94,17 +97,18 @@ impl FileDevice {
             return Err(Error::Invalid(format!("{name} is empty; create it with its capacity first")));
         }
         let geometry = Geometry { media: Media::Disk, atomic: 512, alignment, capacity };
-        let through = machine.options.write_through.unwrap_or_else(|| direct && forced::has(&file));
-        let means = match direct {
-            true if through => Means::Through,
-            true => Means::Direct,
-            false => Means::Buffered,
+        let means = match machine.options.write_through {
+            _ if !direct => Means::Buffered,
+            Some(true) => Means::Through,
+            Some(false) => Means::Direct,
+            None if forced::has(&file) => Means::Through,
+            None if machine.abilities().linked_sync => Means::Quicker,
+            None => Means::Through,
         };
         let shared = Rc::new(Shared {
             file: Rc::new(machine.know(file)),
             geometry,
             means,
-            through,
             state: RefCell::default(),
             #[cfg(test)]
             refusals: RefCell::default(),
@@ -138,7 +142,7 @@ impl FileDevice {
     pub(super) fn submit(&mut self, op: OperationId, chain: Chain, durability: Durability) {
         let lowering = Lowering::new(durability, self.shared.geometry.alignment);
         let mut state = self.shared.state.borrow_mut();
-        let job = state.add(Job::Chain { op, chain, lowering, covers: 0 });
+        let job = state.add(Job::Chain { op, chain, lowering, covers: 0, chosen: None });
         self.shared.advance(&self.machine, &mut state, job);
     }
 
@@ -249,16 +253,27 @@ impl Shared {
         block: Block,
         (step, from, then_sync): (usize, usize, bool),
     ) {
-        let (visible, covered, failed) = (state.visible, state.covered, state.failed);
-        let Some(Job::Chain { chain, covers, .. }) = &mut state.jobs[job as usize] else { return };
+        let State { jobs, visible, covered, failed, quicker, .. } = state;
+        let Some(Job::Chain { chain, covers, chosen, .. }) = &mut jobs[job as usize] else { return };
         let Step::Write { at, buffer } = &chain[step] else { return };
-        let sync = match then_sync && !failed {
-            // A write that is durable by itself makes nothing else durable: only where there is nothing else.
-            true if self.through && visible == covered => Synced::Through,
-            true if machine.abilities().linked_sync => Synced::Linked,
+        *chosen = None;
+        // A write that is durable by itself makes nothing else durable: only where there is nothing else.
+        let alone = visible == covered;
+        let sync = match self.means {
+            _ if !then_sync || *failed => Synced::No,
+            Means::Through if alone => Synced::Through,
+            Means::Quicker if alone => {
+                let way = quicker.next();
+                *chosen = Some((way, machine.monotonic()));
+                match way {
+                    Way::Through => Synced::Through,
+                    Way::Linked => Synced::Linked,
+                }
+            }
+            _ if machine.abilities().linked_sync => Synced::Linked,
             _ => Synced::No,
         };
-        *covers = visible;
+        *covers = *visible;
         let (at, to) = (at + from as u64, buffer.len());
         let request = Request::Write { file: self.file.clone(), at, block, from, to, sync };
         machine.submit(request, self.clone(), tag(job, step));
@@ -268,7 +283,13 @@ impl Shared {
         let Some(Request::Write { block, from, to, sync, .. }) = event.request else { return };
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
-        let Some(Job::Chain { chain, lowering, covers, .. }) = &mut state.jobs[job as usize] else { return };
+        let Some(Job::Chain { chain, lowering, covers, chosen, .. }) = &mut state.jobs[job as usize] else {
+            return;
+        };
+        if let Some((way, began)) = chosen.take() {
+            // However it ended: a trial that nobody heard the end of would be the last.
+            state.quicker.took(way, machine.monotonic().since(began));
+        }
         let mut again = None;
         if event.synced {
             let good = event.result >= 0 && !state.failed;

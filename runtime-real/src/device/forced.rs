@@ -1,8 +1,7 @@
 //! Whether a disk can make one write durable without flushing everything that it holds.
 //!
 //! It can with forced unit access, and without a volatile cache. Then a write with `RWF_DSYNC` is one request to the disk.
-//! Elsewhere the kernel flushes behind such a write on a thread that it has for everybody, which may have to wait for a
-//! processor; a sync linked behind the write is done by a thread of the ring.
+//! Elsewhere the kernel has to flush behind it, and who does that is a question of time: [`quicker`](super::quicker).
 //!
 //! Source: `queue/fua` and `queue/write_cache` in `Documentation/ABI/stable/sysfs-block` of Linux, `fs/iomap/direct-io.c`.
 

@@ -9,6 +9,7 @@
 mod file;
 mod forced;
 mod nvm;
+mod quicker;
 #[cfg(test)]
 mod refusals;
 
@@ -36,6 +37,8 @@ pub enum Means {
     Direct,
     /// Past the page cache, and each write durable by itself where nothing else is to become so (`RWF_DSYNC`).
     Through,
+    /// Past the page cache, and durable by itself or by `fdatasync`, whichever has taken less time lately.
+    Quicker,
     /// Through the page cache, because the file system allows nothing else or it was asked for, and `fdatasync`.
     Buffered,
     /// By store instructions; lines are written back by this instruction, and fenced.
@@ -49,6 +52,9 @@ impl fmt::Display for Means {
         match self {
             Means::Direct => f.write_str("direct writes and fdatasync"),
             Means::Through => f.write_str("direct writes that are durable by themselves"),
+            Means::Quicker => {
+                f.write_str("direct writes, durable by themselves or by fdatasync, whichever is quicker")
+            }
             Means::Buffered => f.write_str("writes through the page cache and fdatasync"),
             Means::Lines(instruction) => write!(f, "stores, {instruction} and a fence"),
             Means::Pages => f.write_str("stores into the page cache and msync"),
