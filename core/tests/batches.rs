@@ -60,6 +60,40 @@ fn a_batch_that_is_full_does_not_wait() {
     assert_eq!(decided(&cluster, leader) - before, 5, "one alone, and four of two");
 }
 
+/// A command is under way and two more wait behind it. It takes 300 us, and then its client asks again: or, where nobody is
+/// `back`, not until a timer rings. Says how many slots it took, and how many commands were answered by then.
+fn behind_a_decision(gather: Duration, back: bool) -> (u64, usize) {
+    let (mut cluster, leader) = led(|config| config.gather = gather);
+    let before = decided(&cluster, leader);
+    come_one_by_one(&mut cluster, leader, 3);
+    cluster.now += Duration::from_micros(300).as_nanos();
+    cluster.settle();
+    if back {
+        cluster.now += Duration::from_micros(50).as_nanos();
+        come_one_by_one(&mut cluster, leader, 1);
+        cluster.settle();
+    } else {
+        cluster.now += Duration::from_micros(299).as_nanos();
+        cluster.fire_timers();
+        cluster.settle();
+        let early = cluster.responses.len();
+        assert_eq!(early, if gather == Duration::ZERO { 3 } else { 1 }, "nobody waits longer than that");
+        cluster.now += Duration::from_micros(1).as_nanos();
+        cluster.fire_timers();
+        cluster.settle();
+    }
+    (decided(&cluster, leader) - before, cluster.responses.len())
+}
+
+#[test]
+fn a_batch_waits_for_those_who_were_just_answered_and_not_for_ever() {
+    let most = Duration::from_millis(1);
+    assert_eq!(behind_a_decision(most, true), (2, 4), "one alone, then three together");
+    assert_eq!(behind_a_decision(Duration::ZERO, true), (3, 4), "one, two, one");
+    assert_eq!(behind_a_decision(most, false), (2, 3), "the timer lets them go");
+    assert_eq!(behind_a_decision(Duration::ZERO, false), (2, 3));
+}
+
 #[test]
 fn a_leader_says_how_much_it_takes_and_refuses_none_of_that() {
     let (mut cluster, leader) = led(|config| {

@@ -72,6 +72,7 @@ pub fn config(nodes: u8, workload: &Workload) -> Config {
             .min(format_of(workload).segment as u32 / 4 * 3),
         window: workload.window as u32,
         eager: workload.eager as u32,
+        gather: Duration::from_micros(workload.gather_micros),
         rest: Duration::from_micros(workload.rest_micros),
         batch_commands: workload.batch_commands as u32,
         sessions: workload.sessions as u32,

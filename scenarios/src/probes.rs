@@ -5,6 +5,7 @@ use seedfast_core::journal::Row;
 /// What the protocol marks, in alphabetical order. A test holds this list against the sources.
 const PROTOCOL: &[&str] = &[
     "a batch held several commands",
+    "a batch waited for those who were just answered",
     "a command came for a session that is not in the table",
     "a command was decided twice and carried out once",
     "a command was refused for want of room",

@@ -68,6 +68,7 @@ settings! {
     patience_millis, "patience-millis", 1..=600_000, "After how long an operation is given up, at most.";
     window, "window", 1..=4096, "How many slots a leader proposes before the first is decided.";
     eager, "eager", 1..=4096, "While so many slots are in flight, a leader lets a batch that is not full wait for more commands.";
+    gather_micros, "gather-micros", 0..=1_000_000, "How long a batch waits at most for those who were just answered.";
     rest_micros, "rest-micros", 0..=1_000_000, "How long a journal rests before its mark is written.";
     batch_commands, "batch-commands", 1..=4096, "How many commands a batch holds at most.";
     sessions, "sessions", 1..=4096, "How many client sessions the group remembers.";
@@ -104,6 +105,7 @@ pub const fn calm() -> Workload {
         // As a server has it: a test below compares.
         window: 32,
         eager: 1,
+        gather_micros: 1_000,
         rest_micros: 10_000,
         batch_commands: 1_024,
         sessions: 1_024,
@@ -130,6 +132,7 @@ pub(crate) const EXAMPLE: Workload = Workload {
     patience_millis: 2_000,
     window: 32,
     eager: 1,
+    gather_micros: 1_000,
     rest_micros: 10_000,
     batch_commands: 64,
     sessions: 64,

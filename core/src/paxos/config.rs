@@ -26,6 +26,9 @@ pub struct Config {
     /// While so many are, a batch that is not full stays open for commands to come instead of being proposed with the
     /// few that it has: the more is asked, the larger batches become. At `window` or above it makes no difference.
     pub eager: u32,
+    /// How long a batch waits at most for those who were just answered and may ask again; at zero, not at all. It never
+    /// waits longer than the last proposal took to be decided, and seldom where they do not.
+    pub gather: Duration,
     /// How long the journal rests before its mark is written; at zero, as soon as it does. Until then damage to the last
     /// group cannot be told from a torn write (`docs/journal.md`, section 5), and each write of a mark is one more that a
     /// device and its node are kept busy with.
@@ -96,6 +99,8 @@ impl Config {
             // While a batch is on its way the next one gathers: each costs every replica two system calls, however
             // large it is.
             eager: 1,
+            // Clients in the same place are back in a fraction of it.
+            gather: Duration::from_millis(1),
             // Under a light load the journal rests behind each batch; a mark for each would be every other write.
             rest: Duration::from_millis(10),
             batch_commands: 1024,

@@ -200,6 +200,8 @@ impl Engine {
                 Some(Timer::Storage) => self.on_storage_timer(out),
                 Some(Timer::Snapshot) => self.on_snapshot_timer(now, out),
                 Some(Timer::Rest) => self.on_rest_timer(out),
+                // The burst ends, and with it the wait.
+                Some(Timer::Gather) => {}
                 None => {}
             },
             Input::EndOfBurst => self.end_of_burst(now, out)?,
@@ -471,6 +473,7 @@ impl Engine {
             Role::Candidate(campaign) => campaign.ballot,
             Role::Leader(mut leadership) => {
                 out.timer(Timer::Heartbeat.id(), None);
+                out.timer(Timer::Gather.id(), None);
                 // Whoever it was, it is not this node any more: clients must not be sent back here.
                 self.leader = None;
                 for (_, waiters) in leadership.waiters.drain(..) {

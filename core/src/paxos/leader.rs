@@ -3,6 +3,7 @@
 use super::batch::{Builder, Command};
 use super::candidate::Campaign;
 use super::engine::{Engine, Role, Waiter, Withheld};
+use super::gather::Gather;
 use super::log::Value;
 use super::observe::{CommandSeen, Observation};
 use super::timer::Timer;
@@ -53,6 +54,9 @@ pub(crate) struct Leadership {
     pub(crate) reads: VecDeque<Read>,
     round: u64,
     peers: Vec<(NodeId, Peer)>,
+    gather: Gather,
+    /// When the timer ends the open batch's wait, if it is set.
+    gathering: Option<Instant>,
 }
 
 /// A frame of entries is ended when it holds this much.
@@ -100,6 +104,8 @@ impl Engine {
             reads: VecDeque::new(),
             round: 0,
             peers,
+            gather: Gather::new(now.monotonic),
+            gathering: None,
         });
         self.leader = Some(self.me);
         let mut best = best;
@@ -148,6 +154,7 @@ impl Engine {
         requires!("I3", !self.log.is_chosen(slot), "slot {slot} is decided and was proposed again");
         leadership.next = slot.next();
         leadership.unsent.push(slot);
+        leadership.gather.proposed(now.monotonic);
         if let Ok(time) = batch::time_of(&value.bytes) {
             self.last_time = self.last_time.max(time);
         }
@@ -241,8 +248,16 @@ impl Engine {
     /// all new reads.
     pub(crate) fn close_batches(&mut self, now: Now, out: &mut Outbox) {
         let decided = self.log.decided();
-        let Role::Leader(leadership) = &self.role else { return };
-        if leadership.next.0.saturating_sub(decided.0) < u64::from(self.config.eager) {
+        let Role::Leader(leadership) = &mut self.role else { return };
+        let held = leadership.open.count();
+        let until = leadership.gather.until(now.monotonic, held, self.config.gather);
+        out.sometimes(until.is_some(), "a batch waited for those who were just answered");
+        if leadership.gathering != until {
+            leadership.gathering = until;
+            out.timer(Timer::Gather.id(), until);
+        }
+        let eager = leadership.next.0.saturating_sub(decided.0) < u64::from(self.config.eager);
+        if eager && until.is_none() {
             self.close_batch(now, out);
         }
         self.send_proposals(now, out);
@@ -437,7 +452,12 @@ impl Engine {
     /// Who waits for `slot`, if this node proposed it and still leads.
     pub(crate) fn waiters_of(&mut self, slot: Slot) -> Option<Vec<Waiter>> {
         let Role::Leader(leadership) = &mut self.role else { return None };
-        if leadership.waiters.front()?.0 == slot { Some(leadership.waiters.pop_front()?.1) } else { None }
+        if leadership.waiters.front()?.0 != slot {
+            return None;
+        }
+        let (_, waiters) = leadership.waiters.pop_front()?;
+        leadership.gather.answered(waiters.len());
+        Some(waiters)
     }
 }
 

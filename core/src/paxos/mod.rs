@@ -10,6 +10,7 @@ mod config;
 pub mod control;
 mod durable;
 mod engine;
+mod gather;
 mod keeper;
 mod leader;
 mod learner;

@@ -19,11 +19,13 @@ pub enum Timer {
     Snapshot,
     /// The journal has rested for a while, and its mark is to be written.
     Rest,
+    /// Those whom an open batch waits for have not come.
+    Gather,
 }
 
 impl Timer {
     /// All of them.
-    pub const ALL: [Timer; 7] = [
+    pub const ALL: [Timer; 8] = [
         Timer::Election,
         Timer::Heartbeat,
         Timer::Retransmit,
@@ -31,6 +33,7 @@ impl Timer {
         Timer::Storage,
         Timer::Snapshot,
         Timer::Rest,
+        Timer::Gather,
     ];
 
     /// Its number at the boundary.

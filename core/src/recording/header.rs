@@ -73,6 +73,7 @@ fn put_config(bytes: &mut Vec<u8>, config: &Config) {
         retransmit,
         window,
         eager,
+        gather,
         rest,
         batch_commands,
         batch_bytes,
@@ -87,7 +88,7 @@ fn put_config(bytes: &mut Vec<u8>, config: &Config) {
     } = config;
     bytes.u32(group.0);
     bytes.u64(voters.0);
-    for duration in [heartbeat, election_min, election_max, retransmit, rest] {
+    for duration in [heartbeat, election_min, election_max, retransmit, gather, rest] {
         bytes.u64(duration.as_nanos());
     }
     for number in [window, eager, batch_commands, batch_bytes, piece_bytes, waiting, sessions, session_window]
@@ -102,9 +103,14 @@ fn put_config(bytes: &mut Vec<u8>, config: &Config) {
 fn take_config(reader: &mut Reader<'_>) -> Result<Config, Malformed> {
     let mut config = Config::new(GroupId(reader.u32()?), PeerSet(reader.u64()?));
     let c = &mut config;
-    for duration in
-        [&mut c.heartbeat, &mut c.election_min, &mut c.election_max, &mut c.retransmit, &mut c.rest]
-    {
+    for duration in [
+        &mut c.heartbeat,
+        &mut c.election_min,
+        &mut c.election_max,
+        &mut c.retransmit,
+        &mut c.gather,
+        &mut c.rest,
+    ] {
         *duration = Duration::from_nanos(reader.u64()?);
     }
     for number in [

@@ -102,6 +102,8 @@ fn limits(sketch: &mut Sketch, draw: &mut Draw) {
         workload.window = draw.between(1, 4);
     }
     workload.eager = draw.one_of(&[1, 1, 1, 2, 4_096]);
+    // Messages of the simulated network take milliseconds.
+    workload.gather_micros = draw.one_of(&[1_000, 1_000, 0, 20_000, 100_000]);
     workload.rest_micros = draw.one_of(&[10_000, 10_000, 0, 1_000, 100_000]);
     if draw.percent(25) {
         workload.batch_commands = draw.between(1, 3);

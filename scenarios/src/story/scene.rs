@@ -24,7 +24,7 @@ pub(super) fn config(nodes: u8, node: u8, slots: Option<u64>) -> Config {
     config.election_min = Duration::from_millis(300 + 200 * u64::from(node));
     config.election_max = config.election_min + Duration::from_millis(20);
     // Stories tell of slots: each command has one of its own, and each group its mark.
-    (config.eager, config.rest) = (config.window, Duration::ZERO);
+    (config.eager, config.gather, config.rest) = (config.window, Duration::ZERO, Duration::ZERO);
     if let Some(slots) = slots {
         (config.snapshot_slots, config.tail_slots, config.piece_bytes) = (slots, 1, 128);
     }
