@@ -1,13 +1,17 @@
 //! What no replicated write on this machine can be faster than: a round trip between two processes over loopback, asleep
-//! or spinning, and one data sync of a disk.
+//! or spinning, and one data sync of a disk; and what a sync takes where three replicas share that disk: the second of
+//! three at once, for two make a quorum.
 //!
-//! `floor FILE` makes a file there, prints one JSON object of medians in microseconds, and leaves the file behind.
+//! `floor FILE` makes a file there and two beside it, prints one JSON object of medians in microseconds, and leaves the
+//! files behind.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::process::{Command, Stdio};
+use std::sync::Barrier;
+use std::thread;
 use std::time::Instant;
 
 /// As long as a small frame.
@@ -33,9 +37,12 @@ fn main() {
         [word, address, spins] if word == "echo" => echo(address, spins == "spin"),
         [file] => {
             let (asleep, spinning) = (trip(false), trip(true));
-            let sync = sync(file);
+            let files = [open(file), open(&format!("{file}.2")), open(&format!("{file}.3"))];
+            let alone = median((0..SYNCS).map(|index| sync(&files[0], index)).collect());
+            let second = second_of_three(&files);
             println!(
-                "{{\"round_trip_us\": {asleep:.1}, \"spin_round_trip_us\": {spinning:.1}, \"sync_us\": {sync:.1}}}"
+                "{{\"round_trip_us\": {asleep:.1}, \"spin_round_trip_us\": {spinning:.1}, \"sync_us\": {alone:.1}, \
+                 \"second_of_three_syncs_us\": {second:.1}}}"
             );
         }
         _ => panic!("usage: floor FILE"),
@@ -100,8 +107,8 @@ fn trip(spins: bool) -> f64 {
     trip
 }
 
-/// A write past the page cache into a file that is there already, and a data sync.
-fn sync(path: &str) -> f64 {
+/// A file that is written past the page cache, every byte of which is there already.
+fn open(path: &str) -> File {
     let page = Page([0; PAGE]);
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
@@ -111,12 +118,36 @@ fn sync(path: &str) -> f64 {
     }
     whole.sync_all().expect("a sync");
     // Some file systems know no writes past their cache; there is nothing to get past then.
-    let file = options.clone().custom_flags(DIRECT).open(path).unwrap_or(whole);
-    let syncs = (0..SYNCS).map(|index| {
-        let start = Instant::now();
-        file.write_all_at(&page.0, (index % PAGES * PAGE) as u64).expect("a write");
-        file.sync_data().expect("a sync");
-        start.elapsed().as_nanos()
+    options.clone().custom_flags(DIRECT).open(path).unwrap_or(whole)
+}
+
+/// What a write and a data sync take, in nanoseconds.
+fn sync(file: &File, index: usize) -> u128 {
+    let page = Page([0; PAGE]);
+    let start = Instant::now();
+    file.write_all_at(&page.0, (index % PAGES * PAGE) as u64).expect("a write");
+    file.sync_data().expect("a sync");
+    start.elapsed().as_nanos()
+}
+
+/// What the second to end takes of three that begin together.
+fn second_of_three(files: &[File; 3]) -> f64 {
+    let together = Barrier::new(3);
+    let syncs = |file: &File| -> Vec<u128> {
+        let one = |index| {
+            together.wait();
+            sync(file, index)
+        };
+        (0..SYNCS).map(one).collect()
+    };
+    let all = thread::scope(|scope| {
+        let threads = files.each_ref().map(|file| scope.spawn(|| syncs(file)));
+        threads.map(|thread| thread.join().expect("it writes and syncs"))
     });
-    median(syncs.collect())
+    let second = |index: usize| {
+        let mut three = all.each_ref().map(|times| times[index]);
+        three.sort_unstable();
+        three[1]
+    };
+    median((0..SYNCS).map(second).collect())
 }

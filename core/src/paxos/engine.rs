@@ -21,6 +21,7 @@ use crate::random::Random;
 use crate::storage::Completion;
 use crate::time::{Duration, Instant, Now, WallTime};
 use crate::{invariant, requires};
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -34,7 +35,7 @@ pub(crate) enum Role {
     /// It asks for promises.
     Candidate(Campaign),
     /// It leads.
-    Leader(Leadership),
+    Leader(Box<Leadership>),
 }
 
 /// A reply that is withheld until what it says is durable (I7).

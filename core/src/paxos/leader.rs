@@ -16,6 +16,7 @@ use crate::outbox::Outbox;
 use crate::process::Room;
 use crate::time::{Instant, Now, WallTime};
 use crate::{ensures, requires};
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -92,7 +93,7 @@ impl Engine {
         let fresh = Peer { heard: now.monotonic, round: 0 };
         let peers = self.config.peers(self.me).iter().map(|node| (node, fresh)).collect();
         let end = best.keys().next_back().map_or(from, |last| last.next()).max(self.log.decided());
-        self.role = Role::Leader(Leadership {
+        self.role = Role::Leader(Box::new(Leadership {
             ballot,
             quorum: promises,
             next: from,
@@ -106,7 +107,7 @@ impl Engine {
             peers,
             gather: Gather::new(now.monotonic),
             gathering: None,
-        });
+        }));
         self.leader = Some(self.me);
         let mut best = best;
         let mut slot = from;

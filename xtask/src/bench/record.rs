@@ -2,10 +2,11 @@
 //!
 //! - `kv.record_cpu_ratio.64`: the processor time of all replicas for a put of 64 clients, with recorders over without;
 //!   `kv.record_cpu_ratio.pipelined`: for a set of `redis-benchmark -P 64 -c 50`
+//! - `kv.record_speed_ratio...`: commands a second, with recorders over without
 //! - `kv.record_off_cpu_us...`, `kv.record_on_cpu_us...`: both, in microseconds; `kv.record_thread_us...`: how much of it
 //!   the threads take that write the recordings, which hardly depends on who else uses the machine
 //!
-//! Processor time tells more than puts a second here: whoever shares the machine takes less part in it.
+//! Processor time tells more than commands a second: whoever shares the machine takes less part in it.
 
 use super::clusters::Kv;
 use super::figures::Figures;
@@ -33,6 +34,8 @@ pub(super) fn measure(programs: &Programs, kv: &mut Kv, place: &Path, figures: &
             figures.add(&format!("{FIGURES}_off_cpu_us.{load}"), off.cpu_us);
             figures.add(&format!("{FIGURES}_on_cpu_us.{load}"), on.cpu_us);
             figures.add(&format!("{FIGURES}_thread_us.{load}"), on.recorder_us);
+            figures.add(&format!("{FIGURES}_off_per_s.{load}"), off.per_s);
+            figures.add(&format!("{FIGURES}_on_per_s.{load}"), on.per_s);
         }
     }
     Ok(())
@@ -43,13 +46,15 @@ pub(super) fn compare(figures: &mut Figures) {
     for load in LOADS {
         let name = |what: &str| format!("{FIGURES}_{what}.{load}");
         figures.ratio(&name("cpu_ratio"), &name("on_cpu_us"), &name("off_cpu_us"));
+        figures.ratio(&name("speed_ratio"), &name("on_per_s"), &name("off_per_s"));
     }
 }
 
-/// Processor time of all replicas for one command.
+/// Processor time of all replicas for one command, and commands a second.
 struct Cost {
     cpu_us: f64,
     recorder_us: f64,
+    per_s: f64,
 }
 
 /// Both loads on replicas with these options.
@@ -60,13 +65,13 @@ fn turn(programs: &Programs, kv: &mut Kv, options: &[&str]) -> Verdict<Vec<Cost>
     let mut costs = Vec::new();
     for load in LOADS {
         let before = kv.spent()?;
-        match load {
-            "64" => puts(programs, &kv.leader()?, "resp", 64, 64, &[]).map(drop)?,
-            _ => pipelined(&kv.leader()?, "set", 3).map(drop)?,
-        }
+        let per_s = match load {
+            "64" => puts(programs, &kv.leader()?, "resp", 64, 64, &[])?["per_s"],
+            _ => pipelined(&kv.leader()?, "set", 3)?,
+        };
         let spent = kv.spent()?.since(&before);
         let (cpu_us, recorder_us) = (spent.cpu_us / spent.commands, spent.recorder_us / spent.commands);
-        costs.push(Cost { cpu_us, recorder_us });
+        costs.push(Cost { cpu_us, recorder_us, per_s });
     }
     kv.stop();
     Ok(costs)
