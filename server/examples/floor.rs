@@ -38,8 +38,7 @@ fn main() {
         [file] => {
             let (asleep, spinning) = (trip(false), trip(true));
             let files = [open(file), open(&format!("{file}.2")), open(&format!("{file}.3"))];
-            let alone = median((0..SYNCS).map(|index| sync(&files[0], index)).collect());
-            let second = second_of_three(&files);
+            let (alone, second) = (alone(&files[0]), second_of_three(&files));
             println!(
                 "{{\"round_trip_us\": {asleep:.1}, \"spin_round_trip_us\": {spinning:.1}, \"sync_us\": {alone:.1}, \
                  \"second_of_three_syncs_us\": {second:.1}}}"
@@ -121,22 +120,32 @@ fn open(path: &str) -> File {
     options.clone().custom_flags(DIRECT).open(path).unwrap_or(whole)
 }
 
-/// What a write and a data sync take, in nanoseconds.
-fn sync(file: &File, index: usize) -> u128 {
+/// A write and a data sync.
+fn sync(file: &File, index: usize) {
     let page = Page([0; PAGE]);
-    let start = Instant::now();
     file.write_all_at(&page.0, (index % PAGES * PAGE) as u64).expect("a write");
     file.sync_data().expect("a sync");
-    start.elapsed().as_nanos()
 }
 
-/// What the second to end takes of three that begin together.
+/// What that takes when nobody else does it.
+fn alone(file: &File) -> f64 {
+    let one = |index| {
+        let start = Instant::now();
+        sync(file, index);
+        start.elapsed().as_nanos()
+    };
+    median((0..SYNCS).map(one).collect())
+}
+
+/// From the beginning of the first of three to the end of the second to end.
 fn second_of_three(files: &[File; 3]) -> f64 {
     let together = Barrier::new(3);
-    let syncs = |file: &File| -> Vec<u128> {
+    let syncs = |file: &File| -> Vec<(Instant, Instant)> {
         let one = |index| {
             together.wait();
-            sync(file, index)
+            let start = Instant::now();
+            sync(file, index);
+            (start, Instant::now())
         };
         (0..SYNCS).map(one).collect()
     };
@@ -145,9 +154,10 @@ fn second_of_three(files: &[File; 3]) -> f64 {
         threads.map(|thread| thread.join().expect("it writes and syncs"))
     });
     let second = |index: usize| {
-        let mut three = all.each_ref().map(|times| times[index]);
-        three.sort_unstable();
-        three[1]
+        let first = all.iter().map(|times| times[index].0).min().expect("three");
+        let mut ends = all.each_ref().map(|times| times[index].1);
+        ends.sort_unstable();
+        ends[1].duration_since(first).as_nanos()
     };
     median((0..SYNCS).map(second).collect())
 }

@@ -24,10 +24,10 @@ pub struct Config {
     /// How many slots may be proposed and not yet decided.
     pub window: u32,
     /// While so many are, a batch that is not full stays open for commands to come instead of being proposed with the
-    /// few that it has: the more is asked, the larger batches become. At `window` or above it makes no difference.
+    /// few that it has: the more is asked, the larger batches become. At `window` or above none stays open for that.
     pub eager: u32,
-    /// How long a batch waits at most for those who were just answered and may ask again; at zero, not at all. It never
-    /// waits longer than the last proposal took to be decided, and seldom where they do not.
+    /// How long a batch that is not full waits at most for those who were just answered and may ask again; at zero, not at
+    /// all. It never waits longer than has passed since the last proposal, and seldom where nobody asks again.
     pub gather: Duration,
     /// How long the journal rests before its mark is written; at zero, as soon as it does. Until then damage to the last
     /// group cannot be told from a torn write (`docs/journal.md`, section 5), and each write of a mark is one more that a

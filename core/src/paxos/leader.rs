@@ -250,14 +250,20 @@ impl Engine {
     pub(crate) fn close_batches(&mut self, now: Now, out: &mut Outbox) {
         let decided = self.log.decided();
         let Role::Leader(leadership) = &mut self.role else { return };
-        let held = leadership.open.count();
-        let until = leadership.gather.until(now.monotonic, held, self.config.gather);
+        let config = &self.config;
+        let eager = leadership.next.0.saturating_sub(decided.0) < u64::from(config.eager);
+        let (held, bytes) = (leadership.open.count(), leadership.open.len() + batch::COMMAND_HEADER);
+        let full = held >= config.batch_commands || bytes > config.batch_bytes as usize;
+        let until = if eager && !full {
+            leadership.gather.wait_until(now.monotonic, held, config.gather)
+        } else {
+            None
+        };
         out.sometimes(until.is_some(), "a batch waited for those who were just answered");
         if leadership.gathering != until {
             leadership.gathering = until;
             out.timer(Timer::Gather.id(), until);
         }
-        let eager = leadership.next.0.saturating_sub(decided.0) < u64::from(self.config.eager);
         if eager && until.is_none() {
             self.close_batch(now, out);
         }
@@ -450,8 +456,8 @@ impl Engine {
         Some((leadership.reads.pop_front()?, leadership.ballot))
     }
 
-    /// Who waits for `slot`, if this node proposed it and still leads.
-    pub(crate) fn waiters_of(&mut self, slot: Slot) -> Option<Vec<Waiter>> {
+    /// Takes out who waits for `slot`, to be answered, if this node proposed it and still leads.
+    pub(crate) fn take_waiters_of(&mut self, slot: Slot) -> Option<Vec<Waiter>> {
         let Role::Leader(leadership) = &mut self.role else { return None };
         if leadership.waiters.front()?.0 != slot {
             return None;

@@ -167,7 +167,7 @@ impl<M: StateMachine> Replica<M> {
             let value = engine.log.chosen(slot).cloned();
             invariant!("I11", value.is_some(), "slot {slot} is decided and its value is not held");
             let Some(value) = value else { return };
-            let waiters = engine.waiters_of(slot);
+            let waiters = engine.take_waiters_of(slot);
             self.executed.clear();
             self.apply_batch(slot, &value.bytes, waiters.as_deref().unwrap_or_default(), out);
             let digest = if out.observing() { self.digest() } else { 0 };

@@ -4,10 +4,12 @@
 //! Bytes are copied once, into a block that begins on a page: direct writes want that, and the kernel knows the pool of
 //! blocks in advance.
 
+use super::forced::Forced;
 use super::quicker::{Quicker, Way};
 use super::{Means, failure, forced, open_alone};
 use crate::files::Known;
 use crate::machine::{Machine, Owner};
+use crate::options::Durably;
 use crate::sys_memory::{BLOCK, Block, PAGE};
 use crate::sys_os;
 use crate::sys_ring::{Event, Request, Synced};
@@ -42,6 +44,9 @@ struct Shared {
     state: RefCell<State>,
     #[cfg(test)]
     refusals: RefCell<Vec<(super::refusals::Refused, i32)>>,
+    /// How each write was to be made durable, in order.
+    #[cfg(test)]
+    asked: RefCell<Vec<Synced>>,
 }
 
 #[derive(Default)]
@@ -97,13 +102,18 @@ impl FileDevice {
             return Err(Error::Invalid(format!("{name} is empty; create it with its capacity first")));
         }
         let geometry = Geometry { media: Media::Disk, atomic: 512, alignment, capacity };
-        let means = match machine.options.write_through {
+        let linked = machine.abilities().linked_sync;
+        let means = match machine.options.durably {
+            Some(Durably::Through) => Means::Through,
+            Some(Durably::Quicker) if linked => Means::Quicker,
             _ if !direct => Means::Buffered,
-            Some(true) => Means::Through,
-            Some(false) => Means::Direct,
-            None if forced::has(&file) => Means::Through,
-            None if machine.abilities().linked_sync => Means::Quicker,
-            None => Means::Through,
+            Some(_) => Means::Direct,
+            None => match forced::below(&file) {
+                Forced::Yes => Means::Through,
+                Forced::No if linked => Means::Quicker,
+                // What becomes of the flag where nobody says what lies below is not known: a sync is asked for.
+                Forced::No | Forced::Unknown => Means::Direct,
+            },
         };
         let shared = Rc::new(Shared {
             file: Rc::new(machine.know(file)),
@@ -112,6 +122,8 @@ impl FileDevice {
             state: RefCell::default(),
             #[cfg(test)]
             refusals: RefCell::default(),
+            #[cfg(test)]
+            asked: RefCell::default(),
         });
         Ok(FileDevice { machine: machine.clone(), shared })
     }
@@ -129,6 +141,12 @@ impl FileDevice {
     #[cfg(test)]
     pub(super) fn refusals(&self) -> usize {
         self.shared.refusals.borrow().len()
+    }
+
+    /// How each write so far was to be made durable.
+    #[cfg(test)]
+    pub(super) fn asked(&self) -> Vec<Synced> {
+        self.shared.asked.borrow().clone()
     }
 
     pub(super) fn geometry(&self) -> Geometry {
@@ -274,21 +292,25 @@ impl Shared {
             _ => Synced::No,
         };
         *covers = *visible;
+        #[cfg(test)]
+        self.asked.borrow_mut().push(sync);
         let (at, to) = (at + from as u64, buffer.len());
         let request = Request::Write { file: self.file.clone(), at, block, from, to, sync };
         machine.submit(request, self.clone(), tag(job, step));
     }
 
     fn wrote(self: &Rc<Self>, machine: &Machine, job: u32, step: usize, event: Event) {
-        let Some(Request::Write { block, from, to, sync, .. }) = event.request else { return };
+        let Some(Request::Write { block, from, sync, .. }) = event.request else { return };
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         let Some(Job::Chain { chain, lowering, covers, chosen, .. }) = &mut state.jobs[job as usize] else {
             return;
         };
         if let Some((way, began)) = chosen.take() {
-            // However it ended: a trial that nobody heard the end of would be the last.
-            state.quicker.took(way, machine.monotonic().since(began));
+            match event.synced && event.result >= 0 {
+                true => state.quicker.took(way, machine.monotonic().since(began)),
+                false => state.quicker.lost(way),
+            }
         }
         let mut again = None;
         if event.synced {
@@ -304,15 +326,17 @@ impl Shared {
                 count if count > 0 => Wrote::Bytes(count as usize),
                 why => match failure(-why) {
                     None => Wrote::Nothing,
-                    // Whether the write failed or its sync cannot be told.
-                    Some(Failure::Media) if sync == Synced::Through => {
+                    // Whether the write failed or its sync cannot be told. Only what found no room may be made again:
+                    // nothing but this write was at stake, and it is made again as a whole.
+                    Some(why) if sync == Synced::Through && why != Failure::NoSpace => {
                         state.failed = true;
                         Wrote::Failed(Failure::Device)
                     }
                     Some(why) => Wrote::Failed(why),
                 },
             };
-            if wrote == Wrote::Bytes(to - from) {
+            // A part of it as well: what is durable by itself would be the rest alone.
+            if matches!(wrote, Wrote::Bytes(_)) {
                 state.visible += 1;
             }
             again = lowering.written(chain, step, from, wrote);

@@ -9,9 +9,18 @@ use std::fs::{File, Metadata, read_to_string};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// Whether the disk below this file can; no, if nobody knows.
-pub(super) fn has(file: &File) -> bool {
-    file.metadata().is_ok_and(|about| says(&place(Path::new("/sys/dev/block"), &about)))
+/// Whether a disk can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Forced {
+    Yes,
+    No,
+    /// There is no disk below, or nobody says: a file system of the network, of several disks, of another process.
+    Unknown,
+}
+
+/// Whether the disk below this file can.
+pub(super) fn below(file: &File) -> Forced {
+    file.metadata().map_or(Forced::Unknown, |about| says(&place(Path::new("/sys/dev/block"), &about)))
 }
 
 fn place(all: &Path, about: &Metadata) -> PathBuf {
@@ -20,11 +29,14 @@ fn place(all: &Path, about: &Metadata) -> PathBuf {
 }
 
 /// What is said of the disk in this directory, or of the one that a partition stands in.
-fn says(disk: &Path) -> bool {
+fn says(disk: &Path) -> Forced {
     let queue = [disk.join("queue"), disk.join("../queue")].into_iter().find(|queue| queue.is_dir());
-    let read = |name| queue.as_ref().and_then(|queue| read_to_string(queue.join(name)).ok());
-    read("fua").is_some_and(|fua| fua.trim() == "1")
-        || read("write_cache").is_some_and(|cache| cache.trim() == "write through")
+    let read = |name| read_to_string(queue.as_ref()?.join(name)).ok();
+    match (read("fua").as_deref().map(str::trim), read("write_cache").as_deref().map(str::trim)) {
+        (Some("1"), _) | (_, Some("write through")) => Forced::Yes,
+        (Some(_), Some(_)) => Forced::No,
+        _ => Forced::Unknown,
+    }
 }
 
 #[cfg(test)]
@@ -35,8 +47,11 @@ mod tests {
     #[test]
     fn forced_access_and_no_cache_are_read_from_the_disk_or_from_that_of_its_partition() {
         let root = std::env::temp_dir().join(format!("seedfast-forced-{}", std::process::id()));
-        let answers =
-            [("0\n", "write back\n", false), ("1\n", "write back\n", true), ("0\n", "write through\n", true)];
+        let answers = [
+            ("0\n", "write back\n", Forced::No),
+            ("1\n", "write back\n", Forced::Yes),
+            ("0\n", "write through\n", Forced::Yes),
+        ];
         for (index, (fua, cache, can)) in answers.into_iter().enumerate() {
             let disk = root.join(index.to_string());
             create_dir_all(disk.join("queue")).expect("a temporary directory");
@@ -45,7 +60,7 @@ mod tests {
             write(disk.join("queue/write_cache"), cache).expect("a file in it");
             assert_eq!((says(&disk), says(&disk.join("partition"))), (can, can), "{fua}{cache}");
         }
-        assert!(!says(&root.join("no disk")));
+        assert_eq!(says(&root.join("no disk")), Forced::Unknown);
         let _ = remove_dir_all(root);
     }
 

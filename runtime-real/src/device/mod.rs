@@ -37,7 +37,8 @@ pub enum Means {
     Direct,
     /// Past the page cache, and each write durable by itself where nothing else is to become so (`RWF_DSYNC`).
     Through,
-    /// Past the page cache, and durable by itself or by `fdatasync`, whichever has taken less time lately.
+    /// Past the page cache, and where nothing else is to become durable, so by itself or by `fdatasync`, whichever has taken
+    /// less time lately.
     Quicker,
     /// Through the page cache, because the file system allows nothing else or it was asked for, and `fdatasync`.
     Buffered,

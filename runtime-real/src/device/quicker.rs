@@ -28,21 +28,35 @@ const SELDOM: u32 = 4096;
 
 /// What was seen of both.
 pub(super) struct Quicker {
-    /// What writes take on the way that is preferred, on average, in nanoseconds; 0: not known.
+    /// What writes take on the way that is preferred, on average, in nanoseconds, and what they took when both were
+    /// compared last; 0: not known.
     takes: u64,
+    took: u64,
     preferred: Way,
     /// How many writes go the preferred way until the next trial, and how many that will be behind it.
     left: u32,
     gap: u32,
-    /// How many writes of a trial are to be made, how many to be heard of, and what took those heard of.
+    /// How many writes of a trial are to be made, and of how many the end is to be heard.
     to_try: u32,
     to_hear: u32,
-    tried: u64,
+    /// How many of them were made durable, and in what time together.
+    tried: u32,
+    time: u64,
 }
 
 impl Default for Quicker {
     fn default() -> Self {
-        Quicker { takes: 0, preferred: Way::Through, left: SOON, gap: SOON, to_try: 0, to_hear: 0, tried: 0 }
+        Quicker {
+            takes: 0,
+            took: 0,
+            preferred: Way::Through,
+            left: SOON,
+            gap: SOON,
+            to_try: 0,
+            to_hear: 0,
+            tried: 0,
+            time: 0,
+        }
     }
 }
 
@@ -66,33 +80,54 @@ impl Quicker {
         if self.to_hear == 0 {
             self.left -= 1;
             if self.left == 0 {
-                (self.to_try, self.to_hear, self.tried) = (TRIAL, TRIAL, 0);
+                (self.to_try, self.to_hear) = (TRIAL, TRIAL);
+                (self.tried, self.time) = (0, 0);
             }
         }
         self.preferred
     }
 
-    /// A write that went that way took so long.
+    /// A write was made durable that way, in so long a time.
     pub(super) fn took(&mut self, way: Way, time: Duration) {
         let nanos = time.as_nanos();
         if way == self.preferred {
             self.takes = if self.takes == 0 { nanos } else { self.takes - self.takes / 32 + nanos / 32 };
-            return;
-        }
-        // One of an earlier trial, told late, is as good.
-        self.tried += nanos;
-        self.to_hear = self.to_hear.saturating_sub(1);
-        if self.to_hear > 0 || self.left > 0 {
-            return;
-        }
-        let trial = self.tried / u64::from(TRIAL);
-        // Not for a hair's breadth.
-        if trial < self.takes / 8 * 7 {
-            (self.preferred, self.takes, self.gap) = (way, trial, SOON);
+            // It is not as it was: a trial that is far off would come too late.
+            if self.to_hear == 0 && self.took > 0 && self.takes > self.took * 2 {
+                (self.left, self.gap) = (self.left.min(1), SOON);
+            }
         } else {
-            self.gap = (self.gap * 2).min(SELDOM);
+            self.tried += 1;
+            self.time += nanos;
+            self.heard();
         }
-        self.left = self.gap;
+    }
+
+    /// A write that went that way failed, or was cut short before it was durable.
+    pub(super) fn lost(&mut self, way: Way) {
+        if way != self.preferred {
+            self.heard();
+        }
+    }
+
+    /// The end of one more write on the other way: of this trial, or late, of what was preferred before.
+    fn heard(&mut self) {
+        if self.to_hear == 0 {
+            return;
+        }
+        self.to_hear -= 1;
+        if self.to_hear > 0 {
+            return;
+        }
+        let trial = self.time.checked_div(self.tried.into());
+        match trial {
+            // Not for a hair's breadth.
+            Some(trial) if self.takes == 0 || trial < self.takes / 8 * 7 => {
+                (self.preferred, self.takes, self.gap) = (self.preferred.other(), trial, SOON);
+            }
+            _ => self.gap = (self.gap * 2).min(SELDOM),
+        }
+        (self.left, self.took) = (self.gap, self.takes);
     }
 }
 
@@ -123,10 +158,10 @@ mod tests {
     fn the_way_changes_soon_after_the_times_do() {
         let mut quicker = Quicker::default();
         play(&mut quicker, 10_000, 80, 150);
-        // The processor is wanted by others: at the next trial it is seen.
-        play(&mut quicker, SELDOM + TRIAL, 4000, 150);
+        // The processor is wanted by others.
+        play(&mut quicker, 10, 4000, 150);
         assert_eq!(play(&mut quicker, 20, 4000, 150), 0);
-        // And that they are gone, not much later than they were there.
+        // That they are gone shows at the next trial.
         play(&mut quicker, 10_000, 4000, 150);
         play(&mut quicker, SELDOM + TRIAL, 80, 150);
         assert_eq!(play(&mut quicker, 20, 80, 150), 20);
@@ -148,5 +183,21 @@ mod tests {
             quicker.took(way, Duration::from_micros(if way == Way::Through { 150 } else { 80 }));
         }
         assert_eq!(quicker.next(), Way::Linked);
+    }
+
+    #[test]
+    fn a_trial_that_fails_is_over_and_shows_nothing() {
+        let mut quicker = Quicker::default();
+        let mut count = 0;
+        for _ in 0..10_000 {
+            match quicker.next() {
+                Way::Through => quicker.took(Way::Through, Duration::from_micros(100)),
+                Way::Linked => {
+                    count += 1;
+                    quicker.lost(Way::Linked);
+                }
+            }
+        }
+        assert!((2 * TRIAL..20 * TRIAL).contains(&count), "{count} were tried");
     }
 }

@@ -4,7 +4,7 @@
 //! same on a device that really fails.
 
 use super::{Kind, RealDevice, create};
-use crate::sys_ring::{Event, Request};
+use crate::sys_ring::{Event, Request, Synced};
 use crate::{Options, run};
 use seedfast_core::buffer::Buffer;
 use seedfast_core::id::{Incarnation, OperationId};
@@ -19,6 +19,8 @@ use std::path::PathBuf;
 pub(super) enum Refused {
     /// A write; the sync linked behind it is then not tried.
     Write,
+    /// A write, of which only so many bytes are written, as a negated error says.
+    Short,
     /// A sync, of its own or behind its write.
     Sync,
     Read,
@@ -27,7 +29,8 @@ pub(super) enum Refused {
 /// Changes what the completion of a refused request says: the first refusal of its kind is used up.
 pub(super) fn answer(refusals: &mut Vec<(Refused, i32)>, mut event: Event) -> Event {
     let meets = |(refused, _): &(Refused, i32)| match (refused, &event.request) {
-        (Refused::Write, Some(Request::Write { .. })) | (Refused::Read, Some(Request::Read { .. })) => true,
+        (Refused::Write | Refused::Short, Some(Request::Write { .. }))
+        | (Refused::Read, Some(Request::Read { .. })) => true,
         (Refused::Sync, request) => event.synced || matches!(request, Some(Request::Sync { .. })),
         _ => false,
     };
@@ -69,6 +72,19 @@ impl Failing {
         }
     }
 
+    /// How each write so far was to be made durable.
+    fn asked(&self) -> Vec<Synced> {
+        let Kind::File(device) = &self.0.0 else { panic!("a file, and not memory") };
+        device.asked()
+    }
+
+    /// A write that need not be durable.
+    async fn write(&mut self) -> Completion {
+        let step = Step::Write { at: 0, buffer: Buffer::from(vec![2; LENGTH as usize]) };
+        self.0.submit(op(3), vec![step], Durability::Visible);
+        self.completion().await
+    }
+
     /// So many writes at once, made durable: one brings its sync with it, of several the sync is a request of its own.
     async fn append(&mut self, writes: u64) -> Completion {
         let write = |at| Step::Write { at, buffer: Buffer::from(vec![1; LENGTH as usize]) };
@@ -95,18 +111,15 @@ impl Drop for Temporary {
 /// Plays `story` on a new device, past the page cache and through it.
 fn play(name: &str, options: &Options, story: impl AsyncFn(Failing) + Copy + 'static) {
     for direct in [true, false] {
-        play_one(&format!("{name}-{direct}"), options.clone().direct(direct), story);
+        let path = format!("seedfast-{name}-{direct}-{}", std::process::id());
+        let file = Temporary(std::env::temp_dir().join(path));
+        create(&file.0, 1 << 20).expect("room for a device");
+        let device = file.0.display().to_string();
+        run(options.clone().direct(direct), move |runtime| async move {
+            story(Failing(runtime.device(&device).await.expect("it was just made"))).await;
+        })
+        .expect("io_uring");
     }
-}
-
-fn play_one(name: &str, options: Options, story: impl AsyncFn(Failing) + Copy + 'static) {
-    let file = Temporary(std::env::temp_dir().join(format!("seedfast-{name}-{}", std::process::id())));
-    create(&file.0, 1 << 20).expect("room for a device");
-    let device = file.0.display().to_string();
-    run(options, move |runtime| async move {
-        story(Failing(runtime.device(&device).await.expect("it was just made"))).await;
-    })
-    .expect("io_uring");
 }
 
 #[test]
@@ -143,12 +156,40 @@ fn a_sync_that_fails_is_the_end_of_the_device_and_no_later_one_pretends_otherwis
 
 #[test]
 fn a_write_that_is_durable_by_itself_and_fails_is_the_end_of_the_device() {
-    // Writes through the page cache never are.
-    play_one("refused-through", Options::new().write_through(true), async |mut device| {
+    play("refused-through", &Options::new().write_through(true), async |mut device| {
         device.refuse(Refused::Write, libc::EIO);
         for writes in [1, 1, 2] {
             assert_eq!(device.append(writes).await, Completion::Failed(Failure::Device));
         }
+    });
+}
+
+#[test]
+fn what_is_durable_by_itself_is_the_only_write_that_is_to_be() {
+    for options in [Options::new().write_through(true), Options::new().write_quicker()] {
+        play("alone", &options, async |mut device| {
+            assert_eq!(device.append(1).await, Completion::Done);
+            assert_eq!(device.asked(), [Synced::Through]);
+            assert_eq!(device.write().await, Completion::Done);
+            assert_eq!(device.append(1).await, Completion::Done);
+            assert_eq!(device.asked()[1..], [Synced::No, Synced::Linked], "the one before, too");
+            // A write that is cut short: what of it was written is not durable.
+            device.refuse(Refused::Short, -512);
+            assert_eq!(device.append(1).await, Completion::Done);
+            assert_eq!(device.append(1).await, Completion::Done);
+            assert_eq!(device.asked()[3..], [Synced::Through, Synced::Linked, Synced::Through]);
+        });
+    }
+}
+
+#[test]
+fn where_both_ways_are_timed_both_are_gone() {
+    play("timed", &Options::new().write_quicker(), async |mut device| {
+        for _ in 0..50 {
+            assert_eq!(device.append(1).await, Completion::Done);
+        }
+        let asked = device.asked();
+        assert!(asked.contains(&Synced::Through) && asked.contains(&Synced::Linked), "{asked:?}");
     });
 }
 

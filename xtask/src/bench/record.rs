@@ -2,7 +2,8 @@
 //!
 //! - `kv.record_cpu_ratio.64`: the processor time of all replicas for a put of 64 clients, with recorders over without;
 //!   `kv.record_cpu_ratio.pipelined`: for a set of `redis-benchmark -P 64 -c 50`
-//! - `kv.record_speed_ratio...`: commands a second, with recorders over without
+//! - `kv.record_off_per_s...`, `kv.record_on_per_s...`, `kv.record_speed_ratio...`: commands a second, and with recorders over
+//!   without
 //! - `kv.record_off_cpu_us...`, `kv.record_on_cpu_us...`: both, in microseconds; `kv.record_thread_us...`: how much of it
 //!   the threads take that write the recordings, which hardly depends on who else uses the machine
 //!

@@ -7,6 +7,7 @@
 //! - `kv.commit_over_floor`: the median put of one client, over two round trips of sleeping processes and one data sync of
 //!   this disk; `kv.busy_over_floor`: replicas that spin, over round trips that spin; `..._of_three`: the same with the second
 //!   of three syncs at once in the place of one alone, because here three replicas share one disk
+//! - `ratio.busy_to_sleeping_p50_us.1`: the median put of one client of replicas that spin, over that of an etcd that sleeps
 //! - `kv.syscalls_per_command.64`: of all three replicas together, and `kv.cpu_us_per_put.N`: their processor time
 //! - `kv.record_...`: what [`record`] says
 //! - `machine.load`: how many wanted a processor; whoever shares the machine takes part in every figure
@@ -124,20 +125,19 @@ fn compare(figures: &mut Figures) {
             figures.ratio(&name("ratio"), &name("kv"), &name("etcd"));
         }
     }
-    let floor = |figures: &Figures, trip: &str, sync: &str| {
-        Some(2.0 * figures.median(trip)? + figures.median(&format!("floor.{sync}_us"))?)
-    };
+    let floor =
+        |figures: &Figures, trip: &str, sync: &str| Some(2.0 * figures.median(trip)? + figures.median(sync)?);
     for (name, commit, trip) in [
         ("kv.commit_over_floor", "kv.put_p50_us.1", "floor.round_trip_us"),
         ("kv.busy_over_floor", "kv.busy_p50_us.1", "floor.spin_round_trip_us"),
     ] {
-        for (more, sync) in [("", "sync"), ("_of_three", "second_of_three_syncs")] {
+        for (more, sync) in [("", "floor.sync_us"), ("_of_three", "floor.second_of_three_syncs_us")] {
             if let (Some(commit), Some(floor)) = (figures.median(commit), floor(figures, trip, sync)) {
                 figures.add(&format!("{name}{more}"), commit / floor);
             }
         }
     }
-    figures.ratio("ratio.busy_p50_us.1", "kv.busy_p50_us.1", "etcd.put_p50_us.1");
+    figures.ratio("ratio.busy_to_sleeping_p50_us.1", "kv.busy_p50_us.1", "etcd.put_p50_us.1");
 }
 
 /// Figures as a program told them.
