@@ -164,6 +164,27 @@ fn a_restart_finds_every_vote_that_no_snapshot_stands_in_for() {
 }
 
 #[test]
+fn leaders_that_come_and_go_while_nothing_is_decided_fill_no_journal() {
+    let mut lab = Lab::new(3, |config| config.window = 16);
+    let session = lab.open_session();
+    lab.commands(session, 1, 3);
+    // A third of the ring is voted for, and nobody hears of it.
+    lab.lose(&[kind::ACCEPTED]);
+    lab.burst(session, 3, 15);
+    lab.rounds(20);
+    for _ in 0..8 {
+        let leader = lab.leader().expect("somebody leads");
+        lab.crash(leader);
+        lab.start(leader);
+        lab.until("somebody leads", |lab| lab.leader().is_some());
+        lab.rounds(20);
+    }
+    lab.lose(&[]);
+    lab.commands(session, 3, 16);
+    lab.converge(16);
+}
+
+#[test]
 fn a_candidate_does_not_count_a_promise_that_begins_behind_what_it_asked_for() {
     let (mut lab, session) = served(4);
     lab.converge(5);

@@ -38,6 +38,7 @@ const PROTOCOL: &[&str] = &[
     "an accept was sent again",
     "an acceptor had no room to vote",
     "an acceptor refused to vote too far ahead",
+    "an acceptor voted again for the value that it has",
     "an acceptor voted out of order",
     "an amnesiac kept silent",
     "the window was full",

@@ -31,4 +31,4 @@ pub use pieces::Partial;
 pub use recovery::{Record, Recovery, Restored, Setting, SnapshotFound, Step};
 pub use refusal::Refusal;
 pub use row::{Row, Rows};
-pub use writer::{Checkpoint, Full, Happened, Journal, NotNow};
+pub use writer::{Checkpoint, Full, Happened, Journal, NotNow, record_of};

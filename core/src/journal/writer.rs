@@ -300,22 +300,31 @@ impl Journal {
     /// Whether a record with a payload of `bytes` bytes has room. A part of the log is kept back: promises are appended
     /// without asking. While a write waits because the device was full, nothing has.
     pub fn has_room(&self, bytes: usize) -> bool {
-        let record = ((HEADER + bytes) as u64).next_multiple_of(GRAIN);
-        let open = self.open.as_ref().map_or(0, |group| group.len() as u64) + record;
+        let record = record_of(bytes);
         if record > self.layout.segment || self.is_stuck() {
             return false;
         }
+        self.end_behind(record) + self.kept_back() <= self.limit()
+    }
+
+    /// Whether records of so many bytes together, each as [`record_of`] says, have room if nothing is kept back.
+    pub fn has_room_at_all(&self, records: u64) -> bool {
+        !self.is_stuck() && self.end_behind(records) <= self.limit()
+    }
+
+    /// Where the log would end at the latest if records of so many bytes followed those that are open.
+    fn end_behind(&self, records: u64) -> u64 {
+        let open = self.open.as_ref().map_or(0, |group| group.len() as u64) + records;
         let left = self.layout.segment - self.tail % self.layout.segment;
         let padded = self.layout.padded(open);
-        let end = if padded <= left {
+        if padded <= left {
             self.tail + padded
         } else if padded <= self.layout.segment {
             self.tail + left + padded
         } else {
             // Split: each part may leave up to the next record's length unused.
             self.tail + left + 2 * padded + self.layout.segment
-        };
-        end + self.kept_back() <= self.limit()
+        }
     }
 
     /// How many bytes of records [`has_room`](Self::has_room) lets follow on those that are open, their headers and what
@@ -673,6 +682,11 @@ impl Journal {
             write.op = self.write(write.at, &write.buffer, durability, out);
         }
     }
+}
+
+/// How many bytes of the log a record takes that has a payload of `bytes` bytes.
+pub fn record_of(bytes: usize) -> u64 {
+    ((HEADER + bytes) as u64).next_multiple_of(GRAIN)
 }
 
 /// Notes a record in the list of segments that hold any.

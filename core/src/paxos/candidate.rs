@@ -1,5 +1,6 @@
 //! Becoming leader: soundings that disturb nobody, then phase 1 once for all open slots.
 
+use super::durable::vote_of;
 use super::engine::{Engine, Role, Withheld};
 use super::log::Value;
 use super::observe::Observation;
@@ -62,14 +63,27 @@ impl Engine {
             return;
         }
         // Nor could one whose journal has no room for proposing once more what is open.
-        if !self.journal.has_room_to_lead(self.log.open_bytes()) {
-            out.sometimes(true, "a replica had no room to lead");
+        let open = self.log.end().0 - self.log.decided().0;
+        let (decided, needed) = self.needed;
+        let needed = if decided == self.log.decided() { needed } else { 0 };
+        if !self.has_room_to_lead(needed.max(open * vote_of(None)), out) {
             return;
         }
         let ballot = Ballot::new(self.highest_seen.max(self.promised).round() + 1, self.me);
         self.role = Role::Sounding(Soundings { ballot, granted: PeerSet::one(self.me) });
         self.send(self.config.voters, &Message::PreVote { ballot, decided: self.log.decided() }, out);
         self.campaign_if_granted(now, out);
+    }
+
+    /// Whether the journal has room for votes that take so many bytes of it. If not, somebody else may have.
+    fn has_room_to_lead(&mut self, votes: u64, out: &mut Outbox) -> bool {
+        let has = self.journal.has_room_to_lead(votes);
+        if !has {
+            out.sometimes(true, "a replica had no room to lead");
+            // While nobody leads nothing else makes room: what a snapshot can stand in for is given up now.
+            self.keeper.want_for_room(self.applied);
+        }
+        has
     }
 
     /// A leader was heard of after all.
@@ -212,10 +226,24 @@ impl Engine {
             }
         }
         campaign.promises = campaign.promises.with(from);
-        if campaign.promises.len() >= self.config.voters.majority()
-            && let Role::Candidate(campaign) = core::mem::replace(&mut self.role, Role::Follower)
-        {
-            self.lead(now, campaign, out);
+        if campaign.promises.len() >= self.config.voters.majority() {
+            let known = |slot: &Slot, value: &Value| self.log.vote_for(*slot, value.id).is_some();
+            let votes = campaign.best.iter().filter(|(slot, _)| !self.log.is_chosen(**slot));
+            let votes = votes.map(|(slot, (_, value))| match known(slot, value) {
+                true => vote_of(None),
+                false => vote_of(Some(value.bytes.len())),
+            });
+            let open = campaign.best.keys().next_back().map_or(0, |last| last.0 + 1 - campaign.from.0);
+            let needed = votes.sum::<u64>() + open * vote_of(None);
+            // Others know of values that this node has not, and there is no room for them. It does not try again before
+            // something was decided: each time would cost everybody a promise.
+            if !self.has_room_to_lead(needed, out) {
+                self.needed = (self.log.decided(), needed);
+                return self.step_down(now, out);
+            }
+            if let Role::Candidate(campaign) = core::mem::replace(&mut self.role, Role::Follower) {
+                self.lead(now, campaign, out);
+            }
         }
     }
 

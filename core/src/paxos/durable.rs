@@ -9,7 +9,7 @@ use crate::input::Start;
 use crate::invariant;
 use crate::journal::{
     Expected, Full, Happened, Identity, Journal, Kind, Record, Recovery, Refusal, Restored, Setting,
-    Standing, Step,
+    Standing, Step, record_of,
 };
 use crate::outbox::Outbox;
 use crate::random::mix;
@@ -152,10 +152,10 @@ impl Durable {
         spare.saturating_sub(records * RECORD)
     }
 
-    /// Whether values of so many bytes together, each a record of its own, could be voted for once more, and a few more.
-    pub(crate) fn has_room_to_lead(&self, bytes: u64) -> bool {
-        // What is kept back may be used: deciding is what makes room again.
-        self.journal().free() >= bytes + bytes / 4 + 1024
+    /// Whether records of so many bytes have room, and a promise and a no-op. What is kept back may be used: deciding is
+    /// what makes room again.
+    pub(crate) fn has_room_to_lead(&self, records: u64) -> bool {
+        self.journal().has_room_at_all(records + vote_of(None) + vote_of(Some(64)))
     }
 
     /// Appends a promise.
@@ -163,10 +163,19 @@ impl Durable {
         self.journal_mut().append(Kind::Promise, 0, ballot.0, 0, &[], out)
     }
 
-    /// Appends a vote.
-    pub(crate) fn vote(&mut self, slot: Slot, ballot: Ballot, value: &Value, out: &mut Outbox) -> u64 {
-        let parts: [&[u8]; 2] = [&value.id.0.to_le_bytes(), &value.bytes];
-        self.journal_mut().append(Kind::Vote, slot.0, ballot.0, 0, &parts, out)
+    /// Appends a vote. One for the value that this node voted for in that slot before, `again`, only names it: the record
+    /// that has it stays as long as the slot is not covered by a snapshot. So a log does not fill up because leaders come
+    /// and go while nothing is decided.
+    pub(crate) fn vote(
+        &mut self,
+        slot: Slot,
+        ballot: Ballot,
+        value: &Value,
+        again: bool,
+        out: &mut Outbox,
+    ) -> u64 {
+        let bytes: &[u8] = if again { &[] } else { &value.bytes };
+        self.journal_mut().append(Kind::Vote, slot.0, ballot.0, 0, &[&value.id.0.to_le_bytes(), bytes], out)
     }
 
     /// Appends a value learned from a peer.
@@ -193,6 +202,11 @@ impl Durable {
     pub(crate) fn completed(&mut self, op: OperationId, result: Completion, out: &mut Outbox) -> Happened {
         self.journal_mut().completed(op, result, out)
     }
+}
+
+/// How many bytes of the log a vote takes, for a value of so many bytes or, again, for the value of the vote before.
+pub(crate) fn vote_of(value: Option<usize>) -> u64 {
+    record_of(ID + value.unwrap_or(0))
 }
 
 /// A record of the journal, kept until it is known from which slot on the log is to begin.
@@ -228,7 +242,17 @@ pub(crate) fn restore(log: &mut Log, promised: &mut Ballot, last_time: &mut Wall
         *promised = (*promised).max(ballot);
     }
     match kind {
-        Kind::Vote if slot >= log.first() => log.vote(slot, ballot, value, 0),
+        Kind::Vote if slot >= log.first() => {
+            let value = match value.bytes.is_empty() {
+                false => value,
+                // It names the value of the vote before it.
+                true => match log.vote_for(slot, value.id) {
+                    Some(before) => before.clone(),
+                    None => panic!("the journal names a value of slot {slot} and does not hold it"),
+                },
+            };
+            log.vote(slot, ballot, value, 0);
+        }
         Kind::Learned if slot >= log.first() => log.choose(slot, value),
         _ => {}
     }

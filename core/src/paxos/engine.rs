@@ -86,6 +86,9 @@ pub(crate) struct Engine {
     found: Vec<Found>,
     /// The device took the place of a lost one: what this node promised is not known, so it only learns (I20).
     pub(crate) amnesiac: bool,
+    /// How many bytes of the journal it would have taken to lead when there was no room, while everything below that slot
+    /// was decided.
+    pub(crate) needed: (Slot, u64),
     /// The timer that ends the journal's rest is set.
     resting: bool,
     spare_waiters: Vec<Vec<Waiter>>,
@@ -174,6 +177,7 @@ impl Engine {
             keeper: Keeper::default(),
             found: Vec::new(),
             amnesiac: false,
+            needed: (Slot(0), 0),
             resting: false,
             spare_waiters: Vec::new(),
             entries: Vec::new(),

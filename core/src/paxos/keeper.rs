@@ -134,6 +134,13 @@ impl Keeper {
         self.wanted = self.wanted.max(Some(slot));
     }
 
+    /// Asks for one of everything below `applied`, if there is none yet: the ring is short of room.
+    pub(crate) fn want_for_room(&mut self, applied: Slot) {
+        if applied > self.durable {
+            self.want(applied);
+        }
+    }
+
     /// A life begins with what its journal holds.
     pub(crate) fn begin(&mut self, durable: Slot, found: &SnapshotFound) {
         (self.durable, self.trimmed) = (durable, durable);

@@ -166,7 +166,8 @@ impl Engine {
             quorum,
             commands: commands_seen(&value.bytes),
         });
-        let position = self.journal.vote(slot, ballot, &value, out);
+        let again = self.log.vote_for(slot, value.id).is_some();
+        let position = self.journal.vote(slot, ballot, &value, again, out);
         self.log.vote(slot, ballot, value, position);
         if let Some(cell) = self.log.get_mut(slot) {
             cell.sent = now.monotonic;

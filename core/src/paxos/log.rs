@@ -80,10 +80,10 @@ impl Log {
         self.bytes
     }
 
-    /// How many bytes the records of the slots that are not known to be decided take.
-    pub(crate) fn open_bytes(&self) -> u64 {
-        let skip = self.decided.0.saturating_sub(self.first.0) as usize;
-        self.cells.iter().skip(skip).map(|cell| 192 + cell.vote.bytes.len() as u64).sum()
+    /// The value that this node voted for last in `slot`, if it has that name.
+    pub(crate) fn vote_for(&self, slot: Slot, id: ValueId) -> Option<&Value> {
+        let cell = self.get(slot).filter(|cell| cell.ballot != Ballot::ZERO && cell.vote.id == id)?;
+        Some(&cell.vote)
     }
 
     pub(crate) fn get(&self, slot: Slot) -> Option<&Cell> {

@@ -362,9 +362,17 @@ impl Lab {
         Some((machine.sum, machine.count))
     }
 
-    fn request(&mut self, to: usize, verb: Verb, session: SessionId, sequence: u64, payload: &[u8]) {
+    /// The client has the answers below `acknowledged_below`.
+    fn request(
+        &mut self,
+        to: usize,
+        verb: Verb,
+        session: SessionId,
+        (sequence, acknowledged_below): (u64, u64),
+        payload: &[u8],
+    ) {
         let mut bytes = self.out.buffer();
-        Request { verb, acknowledged_below: sequence, payload }.encode(&mut bytes);
+        Request { verb, acknowledged_below, payload }.encode(&mut bytes);
         let (bytes, connection) = (bytes.freeze(), ConnectionId(1));
         self.members[to].inbox.push_back(Input::Request {
             group: GROUP,
@@ -388,7 +396,7 @@ impl Lab {
             self.answers.clear();
             self.until("a leader", |lab| lab.leader().is_some());
             let leader = self.leader().expect("somebody leads");
-            self.request(leader, verb, session, sequence, payload);
+            self.request(leader, verb, session, (sequence, sequence), payload);
             for _ in 0..40 {
                 self.round();
                 // A stale one took effect, and a later command has acknowledged it.
@@ -424,7 +432,8 @@ impl Lab {
         for number in from..to {
             let mut payload = number.to_le_bytes().to_vec();
             payload.resize(1500, 0);
-            self.request(leader, Verb::Command, session, number, &payload);
+            // None of them was answered yet. Of two that are under way the later one may be decided alone.
+            self.request(leader, Verb::Command, session, (number, from), &payload);
         }
     }
 

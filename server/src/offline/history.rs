@@ -164,9 +164,18 @@ impl Slots {
             Kind::Learned => {
                 self.known.insert(record.slot, Known::Decided(record.payload.to_vec()));
             }
-            Kind::Vote if !matches!(self.known.get(&record.slot), Some(Known::Decided(_))) => {
-                self.known.insert(record.slot, Known::Voted(record.ballot, record.payload.to_vec()));
-            }
+            Kind::Vote => match self.known.get_mut(&record.slot) {
+                Some(Known::Decided(_)) => {}
+                // Only the name: it is the value of the vote before.
+                Some(Known::Voted(ballot, value))
+                    if record.payload.len() == 8 && value.starts_with(record.payload) =>
+                {
+                    *ballot = record.ballot;
+                }
+                _ => {
+                    self.known.insert(record.slot, Known::Voted(record.ballot, record.payload.to_vec()));
+                }
+            },
             _ => {}
         }
         self.decide(record.decided);
@@ -229,6 +238,14 @@ mod tests {
         assert_eq!(together(vec![one()]), ("abx".to_owned(), 1, 3));
         assert_eq!(together(vec![one(), other()]), ("aBcd".to_owned(), 2, 4));
         assert_eq!(together(vec![other(), one()]), ("aBcd".to_owned(), 2, 4));
+    }
+
+    #[test]
+    fn a_vote_that_names_the_value_of_the_one_before_keeps_it_under_its_own_ballot() {
+        let again = || told(0, &[(0, 1, "12345678 and more"), (0, 3, "12345678")]);
+        assert_eq!(together(vec![again()]), ("12345678 and more".to_owned(), 0, 1));
+        let between = || told(0, &[(0, 2, "another")]);
+        assert_eq!(together(vec![between(), again()]).0, "12345678 and more", "ballot 3 is above ballot 2");
     }
 
     #[test]

@@ -255,7 +255,14 @@ impl Learned<'_> {
         let payload = match Kind::of(found.header.kind) {
             Some(Kind::Vote | Kind::Learned) => match found.payload.split_first_chunk() {
                 Some((id, value)) => {
-                    let (id, value) = self.value(u64::from_le_bytes(*id), value);
+                    let of = u64::from_le_bytes(*id);
+                    let (mut id, value) = self.value(of, value);
+                    if value.is_empty() {
+                        // It names the value of an earlier record.
+                        id = self.names.get(&of).copied().unwrap_or(id);
+                    } else {
+                        self.names.insert(of, id);
+                    }
                     [&id.to_le_bytes()[..], &value].concat()
                 }
                 None => vec![BLANK; found.payload.len()],

@@ -48,6 +48,8 @@ pub(super) struct Learned<'a> {
     journal: Option<(Identity, Layout)>,
     /// What stands for the checksum of a frame.
     checksums: BTreeMap<u64, u64>,
+    /// What stands for the name of a value that a record holds.
+    names: BTreeMap<u64, u64>,
     /// By a piece's checksum: of which slot its snapshot is, and where in it the next piece begins.
     pieces: BTreeMap<u64, (u64, u64)>,
     /// The snapshots, by their slots.
@@ -192,6 +194,7 @@ fn learn<'a>(from: &Path, secret: &'a Secret, voice: &Voice) -> Result<(Learned<
         image: Image::default(),
         journal: None,
         checksums: BTreeMap::new(),
+        names: BTreeMap::new(),
         pieces: BTreeMap::new(),
         streams: BTreeMap::new(),
         out: Outbox::new(false),
