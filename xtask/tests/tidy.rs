@@ -267,6 +267,18 @@ fn the_commands_in_the_readme_exist() {
 }
 
 #[test]
+fn every_planted_bug_can_still_be_planted() {
+    let patches = files(|name| name.starts_with("scenarios/bugs/") && name.ends_with(".patch"));
+    let cannot = patches.iter().filter(|(name, _)| {
+        let mut git = Command::new("git");
+        // As where there is no repository: one above this tree would make of it a part of its own.
+        git.current_dir(root()).env("GIT_CEILING_DIRECTORIES", root().parent().unwrap_or(root()));
+        !git.args(["apply", "--check", name]).status().expect("git").success()
+    });
+    none(cannot.map(|(name, _)| name.clone()).collect(), "a patch follows the code");
+}
+
+#[test]
 fn the_rules_can_fail() {
     assert_eq!(code("let a = \"unsafe // no\"; // unsafe"), "let a = ; ");
     assert_eq!(code("if c == '\"' { f64() }"), "if c == '' { f64() }");
