@@ -164,8 +164,8 @@ impl Durable {
     }
 
     /// Appends a vote. One for the value that this node voted for in that slot before, `again`, only names it: the record
-    /// that has it stays as long as the slot is not covered by a snapshot. So a log does not fill up because leaders come
-    /// and go while nothing is decided.
+    /// that has it stays as long as the slot is not covered by a snapshot (I23). So a log does not fill up because leaders
+    /// come and go while nothing is decided.
     pub(crate) fn vote(
         &mut self,
         slot: Slot,
@@ -231,6 +231,14 @@ impl From<&Record<'_>> for Found {
     }
 }
 
+/// The value that a vote in `slot` only names: that of the vote before it (I23).
+fn named(log: &Log, slot: Slot, id: ValueId) -> Value {
+    match log.vote_for(slot, id) {
+        Some(value) => value.clone(),
+        None => panic!("I23: the journal names a value of slot {slot} and does not hold it"),
+    }
+}
+
 /// Puts one record of the journal back where it came from. A snapshot stands in for what is below the log's first slot.
 pub(crate) fn restore(log: &mut Log, promised: &mut Ballot, last_time: &mut WallTime, found: Found) {
     let Found { kind, slot, ballot, value, decided } = found;
@@ -243,14 +251,7 @@ pub(crate) fn restore(log: &mut Log, promised: &mut Ballot, last_time: &mut Wall
     }
     match kind {
         Kind::Vote if slot >= log.first() => {
-            let value = match value.bytes.is_empty() {
-                false => value,
-                // It names the value of the vote before it.
-                true => match log.vote_for(slot, value.id) {
-                    Some(before) => before.clone(),
-                    None => panic!("the journal names a value of slot {slot} and does not hold it"),
-                },
-            };
+            let value = if value.bytes.is_empty() { named(log, slot, value.id) } else { value };
             log.vote(slot, ballot, value, 0);
         }
         Kind::Learned if slot >= log.first() => log.choose(slot, value),
