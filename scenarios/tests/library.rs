@@ -84,14 +84,16 @@ fn the_standard_schedule_is_what_it_says() {
 
 /// What they found: a sync that failed before the heal and was reported behind it; a leader that proposed for a slot
 /// that all others had forgotten; a candidate that forgot, behind a snapshot, votes that it was about to
-/// report; a leader without room; a header cut in two by a line that could not be read.
+/// report; a leader without room; a header cut in two by a line that could not be read; a ring that was full of the same
+/// values under one ballot after the other.
 #[test]
 fn seeds_that_broke_once_hold() {
     let mut world = World::new();
-    let broke: [(&dyn Scenario, u64); 6] = [
+    let broke: [(&dyn Scenario, u64); 7] = [
         (&EVERYTHING, 5_002_314),
         (&EVERYTHING, 9_051_014),
         (&EVERYTHING, 9_099_336),
+        (&EVERYTHING, 152_016_436),
         (&SNAPSHOTS, 244),
         (&SNAPSHOTS, 668),
         (&NO_GOOD_COPY, 188),
