@@ -6,6 +6,7 @@ use seedfast_core::journal::Row;
 const PROTOCOL: &[&str] = &[
     "a batch held several commands",
     "a batch waited for those who were just answered",
+    "a candidate had no room for what its quorum had voted for",
     "a command came for a session that is not in the table",
     "a command was decided twice and carried out once",
     "a command was refused for want of room",

@@ -92,18 +92,18 @@ impl Engine {
             out.sometimes(true, "an acceptor refused to vote too far ahead");
             return false;
         }
-        let again = self.log.vote_for(slot, entry.id).cloned();
-        if !self.journal.has_room(if again.is_some() { 0 } else { entry.value.len() }) {
+        let before = self.log.vote_for(slot, entry.id).cloned();
+        let again = before.is_some();
+        if !self.journal.has_room(if again { 0 } else { entry.value.len() }) {
             out.sometimes(true, "an acceptor had no room to vote");
             return false;
         }
         if let Ok(time) = batch::time_of(&entry.value) {
             self.last_time = self.last_time.max(time);
         }
-        out.sometimes(again.is_some(), "an acceptor voted again for the value that it has");
-        let known = again.is_some();
-        let value = again.unwrap_or_else(|| Value { id: entry.id, bytes: self.log.keep(&entry.value) });
-        let position = self.journal.vote(slot, ballot, &value, known, out);
+        out.sometimes(again, "an acceptor voted again for the value that it has");
+        let value = before.unwrap_or_else(|| Value { id: entry.id, bytes: self.log.keep(&entry.value) });
+        let position = self.journal.vote(slot, ballot, &value, again, out);
         out.sometimes(slot > self.log.end(), "an acceptor voted out of order");
         self.log.vote(slot, ballot, value, position);
         ensures!(

@@ -2,7 +2,7 @@
 
 use super::durable::vote_of;
 use super::engine::{Engine, Role, Withheld};
-use super::log::Value;
+use super::log::{Log, Value};
 use super::observe::Observation;
 use super::timer::Timer;
 use super::wire::{Entry, Message};
@@ -29,6 +29,18 @@ pub(crate) struct Campaign {
     pub(crate) promises: PeerSet,
     /// For each slot the vote with the highest ballot that was reported.
     pub(crate) best: BTreeMap<Slot, (Ballot, Value)>,
+}
+
+/// How many bytes of the journal the votes take by which this campaign takes office: for what was reported, in full where
+/// this node has not voted for it, and for a no-op in each hole, were there nothing but holes.
+fn votes_to_lead(campaign: &Campaign, log: &Log) -> u64 {
+    let reported = campaign.best.iter().filter(|(slot, _)| !log.is_chosen(**slot));
+    let votes = reported.map(|(slot, (_, value))| match log.vote_for(*slot, value.id) {
+        Some(_) => vote_of(None),
+        None => vote_of(Some(value.bytes.len())),
+    });
+    let slots = campaign.best.keys().next_back().map_or(0, |last| last.0 + 1 - campaign.from.0);
+    votes.sum::<u64>() + slots * vote_of(None)
 }
 
 impl Engine {
@@ -227,17 +239,11 @@ impl Engine {
         }
         campaign.promises = campaign.promises.with(from);
         if campaign.promises.len() >= self.config.voters.majority() {
-            let known = |slot: &Slot, value: &Value| self.log.vote_for(*slot, value.id).is_some();
-            let votes = campaign.best.iter().filter(|(slot, _)| !self.log.is_chosen(**slot));
-            let votes = votes.map(|(slot, (_, value))| match known(slot, value) {
-                true => vote_of(None),
-                false => vote_of(Some(value.bytes.len())),
-            });
-            let open = campaign.best.keys().next_back().map_or(0, |last| last.0 + 1 - campaign.from.0);
-            let needed = votes.sum::<u64>() + open * vote_of(None);
+            let needed = votes_to_lead(campaign, &self.log);
             // Others know of values that this node has not, and there is no room for them. It does not try again before
             // something was decided: each time would cost everybody a promise.
             if !self.has_room_to_lead(needed, out) {
+                out.sometimes(true, "a candidate had no room for what its quorum had voted for");
                 self.needed = (self.log.decided(), needed);
                 return self.step_down(now, out);
             }

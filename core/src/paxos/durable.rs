@@ -233,10 +233,9 @@ impl From<&Record<'_>> for Found {
 
 /// The value that a vote in `slot` only names: that of the vote before it (I23).
 fn named(log: &Log, slot: Slot, id: ValueId) -> Value {
-    match log.vote_for(slot, id) {
-        Some(value) => value.clone(),
-        None => panic!("I23: the journal names a value of slot {slot} and does not hold it"),
-    }
+    let value = log.vote_for(slot, id);
+    invariant!("I23", value.is_some(), "the journal names a value of slot {slot} and does not hold it");
+    value.expect("I23: the journal holds every value that it names").clone()
 }
 
 /// Puts one record of the journal back where it came from. A snapshot stands in for what is below the log's first slot.

@@ -31,7 +31,7 @@ pub(super) struct Quicker {
     /// What writes take on the way that is preferred, on average, in nanoseconds, and what they took when both were
     /// compared last; 0: not known.
     takes: u64,
-    took: u64,
+    compared: u64,
     preferred: Way,
     /// How many writes go the preferred way until the next trial, and how many that will be behind it.
     left: u32,
@@ -48,7 +48,7 @@ impl Default for Quicker {
     fn default() -> Self {
         Quicker {
             takes: 0,
-            took: 0,
+            compared: 0,
             preferred: Way::Through,
             left: SOON,
             gap: SOON,
@@ -93,7 +93,7 @@ impl Quicker {
         if way == self.preferred {
             self.takes = if self.takes == 0 { nanos } else { self.takes - self.takes / 32 + nanos / 32 };
             // It is not as it was: a trial that is far off would come too late.
-            if self.to_hear == 0 && self.took > 0 && self.takes > self.took * 2 {
+            if self.to_hear == 0 && self.compared > 0 && self.takes > self.compared * 2 {
                 (self.left, self.gap) = (self.left.min(1), SOON);
             }
         } else {
@@ -127,7 +127,7 @@ impl Quicker {
             }
             _ => self.gap = (self.gap * 2).min(SELDOM),
         }
-        (self.left, self.took) = (self.gap, self.takes);
+        (self.left, self.compared) = (self.gap, self.takes);
     }
 }
 
